@@ -1,0 +1,84 @@
+#include "base/task_group.h"
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/error.hpp>
+#include <exception>
+#include <list>
+#include <optional>
+
+#include "base/signal.h"
+
+namespace moveout::base {
+
+namespace asio = boost::asio;
+
+struct TaskGroup::State {
+  explicit State(Executor e) : executor(e), changed(e) {}
+  Executor executor;
+  Signal changed;
+  std::list<asio::cancellation_signal> running;
+  std::optional<Error> first_error;
+  bool stopping = false;
+
+  void cancel_all() {
+    stopping = true;
+    // emit() may complete nothing synchronously (every wait resumes by a post), so the list is stable here.
+    for (asio::cancellation_signal& signal : running) signal.emit(asio::cancellation_type::terminal);
+  }
+};
+
+TaskGroup::TaskGroup(Executor executor) : state_(std::make_shared<State>(std::move(executor))) {}
+
+TaskGroup::~TaskGroup() = default;
+
+std::size_t TaskGroup::size() const { return state_->running.size(); }
+
+bool TaskGroup::failed() const { return state_->first_error.has_value(); }
+
+void TaskGroup::start(Task<Result<>> task) {
+  std::shared_ptr<State> state = state_;
+  state->running.emplace_back();
+  auto slot = std::prev(state->running.end());
+  asio::co_spawn(state->executor, std::move(task),
+                 asio::bind_cancellation_slot(slot->slot(), [state, slot](std::exception_ptr thrown, Result<> result) {
+                   state->running.erase(slot);
+                   if (thrown) {
+                     try {
+                       std::rethrow_exception(thrown);
+                     } catch (const boost::system::system_error& e) {
+                       if (e.code() != asio::error::operation_aborted) throw;
+                     }
+                   } else if (!result && !state->first_error) {
+                     state->first_error = result.error();
+                   }
+                   state->changed.notify_all();
+                 }));
+  if (state->stopping) slot->emit(asio::cancellation_type::terminal);
+}
+
+Task<Result<>> TaskGroup::wait() {
+  std::shared_ptr<State> state = state_;
+  while (!state->running.empty()) co_await state->changed.wait();
+  if (state->first_error) co_return fail(*state->first_error);
+  co_return Result<>();
+}
+
+Task<Result<>> TaskGroup::wait_or_stop() {
+  std::shared_ptr<State> state = state_;
+  while (!state->running.empty()) {
+    if (state->first_error && !state->stopping) state->cancel_all();
+    co_await state->changed.wait();
+  }
+  if (state->first_error) co_return fail(*state->first_error);
+  co_return Result<>();
+}
+
+Task<> TaskGroup::stop() {
+  std::shared_ptr<State> state = state_;
+  if (!state->stopping) state->cancel_all();
+  while (!state->running.empty()) co_await state->changed.wait();
+}
+
+}  // namespace moveout::base

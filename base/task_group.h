@@ -1,0 +1,40 @@
+// TaskGroup: owns the coroutines started into it. stop() cancels them all *and* waits until each has unwound.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+
+#include "base/error.h"
+#include "base/task.h"
+
+namespace moveout::base {
+
+// Single executor. The first error a task returns is kept; what happens to the others is the owner's choice.
+class TaskGroup {
+ public:
+  explicit TaskGroup(Executor executor);
+  TaskGroup(const TaskGroup&) = delete;
+  TaskGroup& operator=(const TaskGroup&) = delete;
+  // The owner has awaited wait() or stop() before. (In a simulated crash the executor is gone with its frames.)
+  ~TaskGroup();
+
+  // Starts `task` by a post. Its error, if first, is kept; a thrown exception other than the cancellation
+  // stops the process, as an invariant would.
+  void start(Task<Result<>> task);
+  // Returns when every task has ended: the first error, or success. Tasks may start others meanwhile.
+  Task<Result<>> wait();
+  // As wait(), but when one task fails the others are cancelled at once.
+  Task<Result<>> wait_or_stop();
+  // Cancels every task and returns when all have unwound. Idempotent.
+  Task<> stop();
+
+  std::size_t size() const;
+  bool failed() const;
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace moveout::base

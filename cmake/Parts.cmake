@@ -1,0 +1,43 @@
+# The libraries that are not ours (docs/decisions/0002), and the flags every room is compiled with.
+find_package(Threads REQUIRED)
+find_package(Boost 1.81 REQUIRED COMPONENTS url)
+find_package(OpenSSL 3 REQUIRED)
+find_package(simdjson REQUIRED)
+find_package(fmt 9 REQUIRED)
+find_package(SQLite3 REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(isal REQUIRED IMPORTED_TARGET libisal)
+pkg_check_modules(zstd REQUIRED IMPORTED_TARGET libzstd)
+pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
+pkg_check_modules(yamlcpp REQUIRED IMPORTED_TARGET yaml-cpp)
+
+add_library(moveout_flags INTERFACE)
+target_include_directories(moveout_flags INTERFACE ${CMAKE_SOURCE_DIR})
+target_compile_options(moveout_flags INTERFACE
+  -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wconversion -Wno-sign-conversion -Werror=return-type -Werror=switch
+  -fno-omit-frame-pointer)
+target_compile_definitions(moveout_flags INTERFACE
+  BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_HAS_CO_AWAIT BOOST_ASIO_DISABLE_BOOST_DATE_TIME)
+if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+  target_link_options(moveout_flags INTERFACE -fuse-ld=mold)
+endif()
+if(MOVEOUT_MUTANTS)
+  target_compile_definitions(moveout_flags INTERFACE MOVEOUT_MUTANTS)
+endif()
+if(MOVEOUT_SANITIZE)
+  target_compile_options(moveout_flags INTERFACE -fsanitize=${MOVEOUT_SANITIZE} -fno-sanitize-recover=all)
+  target_link_options(moveout_flags INTERFACE -fsanitize=${MOVEOUT_SANITIZE})
+endif()
+target_link_libraries(moveout_flags INTERFACE Boost::headers Threads::Threads fmt::fmt)
+
+# What a room needs beyond the rooms below it.
+set(PARTS_item simdjson::simdjson PkgConfig::xxhash)
+set(PARTS_sigv4 OpenSSL::Crypto)
+set(PARTS_net OpenSSL::SSL PkgConfig::isal ZLIB::ZLIB)
+set(PARTS_aws simdjson::simdjson Boost::url)
+set(PARTS_state SQLite::SQLite3)
+set(PARTS_target SQLite::SQLite3 PkgConfig::zstd ZLIB::ZLIB)
+set(PARTS_schema simdjson::simdjson)
+set(PARTS_sim SQLite::SQLite3 simdjson::simdjson ZLIB::ZLIB)
+set(PARTS_app PkgConfig::yamlcpp Boost::url)

@@ -1,0 +1,34 @@
+#include "item/batch.h"
+
+namespace moveout::item {
+
+void Batch::add(std::string_view key, Version version, std::string_view image, const Buffer& buffer) {
+  if (buffers_.empty() || buffers_.back() != buffer) buffers_.push_back(buffer);
+  entries_.push_back({static_cast<std::uint32_t>(keys_.size()), static_cast<std::uint32_t>(key.size()), image.data(),
+                      static_cast<std::uint32_t>(image.size()), static_cast<std::uint32_t>(buffers_.size() - 1),
+                      version});
+  keys_.append(key);
+  bytes_ += key.size() + image.size();
+}
+
+void Batch::add_copy(std::string_view key, Version version, std::string_view image) {
+  auto buffer = std::make_shared<const std::string>(image);
+  add(key, version, *buffer, buffer);
+}
+
+Write Batch::operator[](std::size_t index) const {
+  const Entry& entry = entries_[index];
+  return Write{std::string_view(keys_).substr(entry.key_at, entry.key_size),
+               std::string_view(entry.image, entry.image_size), entry.version};
+}
+
+Batch Batch::only(const std::vector<std::size_t>& indexes) const {
+  Batch part;
+  for (std::size_t index : indexes) {
+    const Write write = (*this)[index];
+    part.add(write.key, write.version, write.image, buffers_[entries_[index].buffer]);
+  }
+  return part;
+}
+
+}  // namespace moveout::item

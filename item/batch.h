@@ -1,0 +1,53 @@
+// Batch: versioned writes on their way to a target. Owns the page buffers its items lie in; no allocation per item.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "item/key.h"
+#include "item/version.h"
+
+namespace moveout::item {
+
+using Buffer = std::shared_ptr<const std::string>;
+
+// One write as a target sees it; views into the batch.
+struct Write {
+  std::string_view key;    // Key::encoded()
+  std::string_view image;  // DynamoDB JSON of the whole item; empty = delete (a tombstone)
+  Version version;
+  bool is_delete() const { return image.empty(); }
+};
+
+class Batch {
+ public:
+  // Keeps `buffer` alive; `image` must lie in it (or be empty for a delete).
+  void add(std::string_view key, Version version, std::string_view image, const Buffer& buffer);
+  // Copies the image.
+  void add_copy(std::string_view key, Version version, std::string_view image);
+  std::size_t size() const { return entries_.size(); }
+  bool empty() const { return entries_.empty(); }
+  Write operator[](std::size_t index) const;
+  // Sum of the image and key bytes.
+  std::size_t bytes() const { return bytes_; }
+  // The writes at these indexes, sharing the buffers.
+  Batch only(const std::vector<std::size_t>& indexes) const;
+
+ private:
+  struct Entry {
+    std::uint32_t key_at, key_size;
+    const char* image;
+    std::uint32_t image_size;
+    std::uint32_t buffer;
+    Version version;
+  };
+  std::string keys_;
+  std::vector<Buffer> buffers_;
+  std::vector<Entry> entries_;
+  std::size_t bytes_ = 0;
+};
+
+}  // namespace moveout::item

@@ -1,0 +1,114 @@
+// Target: where moved items land. One implementation per folder beside this file.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "base/task.h"
+#include "item/batch.h"
+#include "item/key.h"
+#include "item/value.h"
+#include "item/version.h"
+
+namespace moveout::target {
+
+enum class Outcome : std::uint8_t {
+  Applied,    // durable, and newer than what was there
+  Stale,      // something newer (or equal) stands there already; nothing was changed
+  Throttled,  // certainly not applied
+  Unknown,    // may still land, until late_max()
+  Refused     // can never be applied: see the reason
+};
+
+struct Outcomes {
+  std::vector<Outcome> each;                             // one an item, in order
+  std::vector<std::pair<std::size_t, std::string>> why;  // reasons of the Refused ones, by index; never item data
+
+  std::size_t count(Outcome outcome) const;
+  static Outcomes all(Outcome outcome, std::size_t size) { return {std::vector<Outcome>(size, outcome), {}}; }
+};
+
+// PerWrite: versions decide, so order, duplicates and late requests are harmless. OrderedOnly: the order of sending
+// decides.
+enum class Guard { PerWrite, OrderedOnly };
+
+// A named position, kept with the data or beside it. The value is opaque here.
+struct Checkpoint {
+  std::string name;   // "segment/17", "shard/shardId-000…"
+  std::string value;  // empty: forget this name
+  friend bool operator==(const Checkpoint&, const Checkpoint&) = default;
+};
+using Checkpoints = std::vector<Checkpoint>;
+
+// What a run knows of the table it moves when it opens the target.
+struct Layout {
+  std::string table;  // the target table's name
+  item::KeySchema key;
+  std::string
+      columns_json;  // schema::Columns as text, chosen when the table is made; a target without columns ignores it
+};
+
+enum class Mode {
+  Run,  // changes replay beside the back-fill: the key is enforced from the first row
+  Copy  // the back-fill alone, into an empty target: may append and build the key at seal()
+};
+
+// One item as it stands in the target.
+struct Stored {
+  item::Item item;
+  item::Version version;  // of the guard; (0, Backfill, 0) for a row no guard knows
+};
+
+struct StoredPage {
+  std::vector<std::pair<item::Key, Stored>> items;
+  std::string next;  // cursor for the next page; empty = done
+};
+
+struct Opened {
+  bool created = false;      // the table was made now
+  Checkpoints checkpoints;   // what this run has committed in the target before; empty where the state is the authority
+  std::string columns_json;  // the columns the table has
+  bool sealed = false;       // seal() has been done
+};
+
+// Single executor; blocking work goes to a Worker. Every call may fail with DiskFull, RunLocked (another owner took
+// over: stop at once), TargetChanged, Unavailable.
+class Target {
+ public:
+  virtual ~Target() = default;
+
+  // contract: makes or adopts the target for this run and takes ownership: from now on no apply of an earlier owner
+  // (lower `owner`) succeeds. Idempotent. Usage: not empty and not ours, or not a target at all. TargetChanged:
+  // `resuming` and the run's marks are not there.
+  virtual base::Task<base::Result<Opened>> open(std::string run_id, std::int64_t owner, Layout layout, Mode mode,
+                                                bool resuming) = 0;
+
+  // contract: the newest version wins, so applying twice, or late, changes nothing (guard() == PerWrite).
+  // One outcome an item, in order. With commits_checkpoints(), the checkpoints are durable exactly when the data is,
+  // and both together or neither; otherwise they must be empty. An Error speaks for the whole batch: nothing was
+  // applied, or (Unavailable) everything is Unknown.
+  virtual base::Task<base::Result<Outcomes>> apply(item::Batch batch, Checkpoints checkpoints) = 0;
+
+  // contract: what stands there now, one entry a key, in order; nothing for absent or deleted keys; for deleted keys
+  // the tombstone's version in `version_of`. Read your own writes.
+  virtual base::Task<base::Result<std::vector<std::optional<Stored>>>> read(std::vector<item::Key> keys) = 0;
+  // contract: the guard's version of each key, tombstones included; nothing = no guard.
+  virtual base::Task<base::Result<std::vector<std::optional<item::Version>>>> versions(std::vector<item::Key> keys) = 0;
+  // contract: pages over every live row once; rows that change during the scan appear in some state of that time.
+  // `cursor` empty = from the start. At most `limit` rows a page.
+  virtual base::Task<base::Result<StoredPage>> scan(std::string cursor, std::size_t limit) = 0;
+
+  // contract: after the last back-fill batch: what was deferred is built (unique index, merge). Idempotent, resumable.
+  virtual base::Task<base::Result<>> seal() = 0;
+  // contract: removes everything moveout added for itself; user rows stay. Idempotent.
+  virtual base::Task<base::Result<>> finish() = 0;
+
+  virtual Guard guard() const = 0;
+  virtual bool commits_checkpoints() const = 0;
+};
+
+}  // namespace moveout::target
