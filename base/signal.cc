@@ -37,7 +37,11 @@ struct Signal::State {
 
 Signal::Signal(Executor executor) : state_(std::make_shared<State>()) { state_->executor = std::move(executor); }
 
-Signal::~Signal() = default;
+// A waiter's frame holds the state that holds the waiter: let go of both.
+Signal::~Signal() {
+  std::list<State::Waiter> abandoned;
+  abandoned.swap(state_->waiting);
+}
 
 void Signal::notify_all() {
   std::list<State::Waiter> woken;
@@ -50,13 +54,15 @@ Task<> Signal::wait() {
   co_await asio::async_initiate<const asio::use_awaitable_t<>, void(error_code)>(
       [state](auto handler) {
         const std::uint64_t id = state->id_next++;
-        auto slot = asio::get_associated_cancellation_slot(handler);
+        // The type-erased handler takes the coroutine's slot over and offers one of its own: erase first, then assign.
+        Handler erased(std::move(handler));
+        auto slot = asio::get_associated_cancellation_slot(erased);
         if (slot.is_connected()) {
           slot.assign([weak = std::weak_ptr<State>(state), id](asio::cancellation_type) {
             if (auto live = weak.lock()) live->cancel(id);
           });
         }
-        state->waiting.push_back({id, Handler(std::move(handler))});
+        state->waiting.push_back({id, std::move(erased)});
       },
       asio::use_awaitable);
 }
