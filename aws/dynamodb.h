@@ -1,0 +1,70 @@
+// The DynamoDB calls moveout makes, typed. Bodies stay as text where items are: see item/slice.h.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "aws/client.h"
+#include "base/clock.h"
+#include "item/batch.h"
+#include "item/key.h"
+
+namespace moveout::aws {
+
+struct TableDescription {
+  std::string name;
+  std::string arn;
+  std::string id;       // TableId; empty where the server has none
+  std::string status;   // CREATING, ACTIVE, UPDATING, DELETING, …
+  base::Instant created{};
+  item::KeySchema key;
+  std::int64_t item_count = 0;  // as DynamoDB estimates it, up to six hours old
+  std::int64_t size_bytes = 0;
+  std::string stream_arn;        // LatestStreamArn, empty when none
+  bool stream_enabled = false;
+  std::string stream_view_type;  // NEW_IMAGE, NEW_AND_OLD_IMAGES, OLD_IMAGE, KEYS_ONLY
+};
+
+struct ScanRequest {
+  std::string table;
+  int segment = 0;
+  int total_segments = 1;
+  std::string start_key;  // the text of ExclusiveStartKey, empty from the start
+  bool consistent = true;
+  int limit = 0;  // items a page, 0 = by size (1 MB)
+};
+
+// One page: the items' texts lie in `body`.
+struct ItemsPage {
+  item::Buffer body;
+  std::vector<std::string_view> items;
+  std::string last_key;  // text of LastEvaluatedKey, empty at the end
+  double consumed_rcu = 0;
+};
+
+// One client serves many coroutines of one executor. Reads are retried by the client's policy; errors are those of
+// aws/client.h, with the action named in Denied.
+class DynamoDb {
+ public:
+  explicit DynamoDb(Client& client) : client_(client) {}
+  base::Task<base::Result<TableDescription>> describe_table(std::string table);
+  base::Task<base::Result<ItemsPage>> scan(ScanRequest request);
+  // Strong reads. The items found (any order), at most 100 keys in; UnprocessedKeys are asked for again inside.
+  base::Task<base::Result<ItemsPage>> batch_get(std::string table, item::KeySchema schema, std::vector<item::Key> keys);
+  // Text of the item, strongly read; nothing when absent.
+  base::Task<base::Result<std::optional<std::string>>> get_item(std::string table, item::KeySchema schema, item::Key key,
+                                                                double* consumed_rcu = nullptr);
+  // Switches a stream with NEW_AND_OLD_IMAGES on. Conflict when one is on already (ValidationException, ResourceInUse).
+  base::Task<base::Result<>> enable_stream(std::string table);
+  base::Task<base::Result<>> disable_stream(std::string table);
+  base::Task<base::Result<std::vector<std::string>>> list_tables();
+  // Attribute name of the table's TTL, empty when off.
+  base::Task<base::Result<std::string>> ttl_attribute(std::string table);
+
+ private:
+  Client& client_;
+};
+
+}  // namespace moveout::aws
