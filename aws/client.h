@@ -1,4 +1,5 @@
-// Client: one AWS JSON service at one endpoint: signs, sends, checks, understands errors, retries what is harmless to retry.
+// Client: one AWS JSON service at one endpoint: signs, sends, checks, understands errors, retries what is harmless to
+// retry.
 #pragma once
 
 #include <memory>
@@ -29,8 +30,8 @@ struct RetryPolicy {
 struct ClientConfig {
   http::Endpoint endpoint;
   std::string region = "us-east-1";
-  std::string service = "dynamodb";                   // the signing name
-  std::string target_prefix = "DynamoDB_20120810";    // X-Amz-Target's first half
+  std::string service = "dynamodb";                 // the signing name
+  std::string target_prefix = "DynamoDB_20120810";  // X-Amz-Target's first half
   std::string content_type = "application/x-amz-json-1.0";
   RetryPolicy retry;
   bool accept_gzip = true;
@@ -50,15 +51,17 @@ struct ClientCounters {
   std::uint64_t crc_mismatches = 0;
 };
 
-// Single executor. Errors: Throttled, Unavailable, EndpointDown, Denied (names the action), CredentialsExpired, NotFound,
-// Conflict (ConditionalCheckFailed, ResourceInUse), TooLarge, Expired, Trimmed, Usage (ValidationException and the like:
-// the server's message is quoted), Corrupt (a malformed answer, after retries). A clock skew is named with its size.
+// Single executor. Errors: Throttled, Unavailable, EndpointDown, Denied (names the action), CredentialsExpired,
+// NotFound, Conflict (ConditionalCheckFailed, ResourceInUse), TooLarge, Expired, Trimmed, Usage (ValidationException
+// and the like: the server's message is quoted), Corrupt (a malformed answer, after retries). A clock skew is named
+// with its size.
 class Client {
  public:
   Client(ClientConfig config, http::Transport& transport, CredentialsProvider& credentials, base::Clock& clock,
          base::Rng rng, base::Log& log);
   ~Client();
-  // One call, for instance ("Scan", body). With throttle_out, a throttle is returned at once as Throttled: the caller paces.
+  // One call, for instance ("Scan", body). With throttle_out, a throttle is returned at once as Throttled: the caller
+  // paces.
   base::Task<base::Result<Answer>> call(std::string operation, std::string body, bool return_throttles = false);
   const ClientCounters& counters() const;
   const ClientConfig& config() const;

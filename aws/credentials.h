@@ -18,8 +18,8 @@ namespace moveout::aws {
 class CredentialsProvider {
  public:
   virtual ~CredentialsProvider() = default;
-  // contract: valid now, refreshed before they expire; cheap when cached. Usage with all places looked at when there are
-  // none; CredentialsExpired when there were some and they cannot be refreshed.
+  // contract: valid now, refreshed before they expire; cheap when cached. Usage with all places looked at when there
+  // are none; CredentialsExpired when there were some and they cannot be refreshed.
   virtual base::Task<base::Result<sigv4::Credentials>> get() = 0;
   // contract: the server said these are expired: the next get() asks the source again.
   virtual void invalidate() = 0;

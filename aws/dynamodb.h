@@ -16,13 +16,13 @@ namespace moveout::aws {
 struct TableDescription {
   std::string name;
   std::string arn;
-  std::string id;       // TableId; empty where the server has none
-  std::string status;   // CREATING, ACTIVE, UPDATING, DELETING, …
+  std::string id;      // TableId; empty where the server has none
+  std::string status;  // CREATING, ACTIVE, UPDATING, DELETING, …
   base::Instant created{};
   item::KeySchema key;
   std::int64_t item_count = 0;  // as DynamoDB estimates it, up to six hours old
   std::int64_t size_bytes = 0;
-  std::string stream_arn;        // LatestStreamArn, empty when none
+  std::string stream_arn;  // LatestStreamArn, empty when none
   bool stream_enabled = false;
   std::string stream_view_type;  // NEW_IMAGE, NEW_AND_OLD_IMAGES, OLD_IMAGE, KEYS_ONLY
 };
@@ -54,8 +54,8 @@ class DynamoDb {
   // Strong reads. The items found (any order), at most 100 keys in; UnprocessedKeys are asked for again inside.
   base::Task<base::Result<ItemsPage>> batch_get(std::string table, item::KeySchema schema, std::vector<item::Key> keys);
   // Text of the item, strongly read; nothing when absent.
-  base::Task<base::Result<std::optional<std::string>>> get_item(std::string table, item::KeySchema schema, item::Key key,
-                                                                double* consumed_rcu = nullptr);
+  base::Task<base::Result<std::optional<std::string>>> get_item(std::string table, item::KeySchema schema,
+                                                                item::Key key, double* consumed_rcu = nullptr);
   // Switches a stream with NEW_AND_OLD_IMAGES on. Conflict when one is on already (ValidationException, ResourceInUse).
   base::Task<base::Result<>> enable_stream(std::string table);
   base::Task<base::Result<>> disable_stream(std::string table);

@@ -10,7 +10,8 @@
 
 namespace moveout::base {
 
-// Blocking: call through a Worker where a wait would hurt. Names are relative, without "..". Errors: DiskFull, NotFound.
+// Blocking: call through a Worker where a wait would hurt. Names are relative, without "..". Errors: DiskFull,
+// NotFound.
 class Disk {
  public:
   virtual ~Disk() = default;

@@ -14,7 +14,8 @@ inline constexpr int kStateFormat = 1;
 
 class SqliteStore final : public Store {
  public:
-  // Opens or makes the file. vfs: name of a registered SQLite VFS, empty for the system's. The worker and this outlive each other's calls.
+  // Opens or makes the file. vfs: name of a registered SQLite VFS, empty for the system's. The worker and this outlive
+  // each other's calls.
   static base::Task<base::Result<std::unique_ptr<SqliteStore>>> open(base::Worker& worker, std::string path,
                                                                      std::string vfs = "");
   ~SqliteStore() override;

@@ -26,7 +26,8 @@ struct Expect {
 class Store {
  public:
   virtual ~Store() = default;
-  // contract: all rows whose name starts with `prefix`, as of the last commit. Corrupt when the file is damaged: nothing is guessed.
+  // contract: all rows whose name starts with `prefix`, as of the last commit. Corrupt when the file is damaged:
+  // nothing is guessed.
   virtual base::Task<base::Result<Rows>> read(std::string prefix) = 0;
   // contract: durable when it returns success. All or nothing; Conflict when an expectation does not hold.
   // DiskFull: nothing was written. An Unavailable commit may or may not have happened: reopen and read.

@@ -107,6 +107,9 @@ class Target {
   // contract: removes everything moveout added for itself; user rows stay. Idempotent.
   virtual base::Task<base::Result<>> finish() = 0;
 
+  // contract: why this write can never be held here (too large, a text it cannot store), or nothing. Pure.
+  virtual std::optional<std::string> refusal(const item::Write& write) const = 0;
+
   virtual Guard guard() const = 0;
   virtual bool commits_checkpoints() const = 0;
 };

@@ -1,0 +1,21 @@
+// Sweep: ends an era after the first: keys that only an older era put into the target, and the source no longer has.
+#pragma once
+
+#include <cstdint>
+
+#include "aws/dynamodb.h"
+#include "base/log.h"
+#include "base/task.h"
+#include "item/version.h"
+#include "target/writer.h"
+
+namespace moveout::backfill {
+
+// For each live key of the target whose version is of an older era than `backfill.era`: a strong read of the source;
+// when absent, a tombstone at (era, 0, backfill.t + 16). Present keys were written by the back-fill or by a change
+// already, or are written now at the back-fill's version + 1 slot. Idempotent; restarts from the beginning. Returns how
+// many were removed.
+base::Task<base::Result<std::uint64_t>> sweep(aws::DynamoDb& source, std::string table, item::KeySchema key,
+                                              target::Writer& writer, item::Version backfill, base::Log& log);
+
+}  // namespace moveout::backfill

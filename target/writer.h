@@ -1,0 +1,70 @@
+// Writer: one batch to a definite end: what is throttled or unknown is sent again, what is refused is set aside, and
+// only then the checkpoints move.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/backoff.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/rng.h"
+#include "base/task.h"
+#include "target/target.h"
+
+namespace moveout::target {
+
+// What a target can never hold. Set aside durably before any checkpoint passes it.
+struct Poison {
+  std::string key;  // item::Key::encoded()
+  item::Version version;
+  std::string reason;
+  std::string image;  // DynamoDB JSON; empty for a delete
+};
+
+class Quarantine {
+ public:
+  virtual ~Quarantine() = default;
+  // contract: durable when it returns.
+  virtual base::Task<base::Result<>> put(std::vector<Poison> items) = 0;
+};
+
+// Where checkpoints go when the target does not commit them with the data.
+class CheckpointSink {
+ public:
+  virtual ~CheckpointSink() = default;
+  // contract: durable when it returns. RunLocked when another owner took the run over.
+  virtual base::Task<base::Result<>> commit(Checkpoints checkpoints) = 0;
+};
+
+struct Written {
+  std::uint64_t applied = 0;
+  std::uint64_t stale = 0;
+  std::uint64_t refused = 0;
+};
+
+struct WriterPolicy {
+  base::BackoffPolicy backoff{base::Millis(25), base::Millis(20000)};
+  base::Millis give_up_after{300000};  // then EndpointDown: the same command goes on later
+};
+
+// For targets with guard() == PerWrite: sending again is harmless. Single executor; many writes may be under way at
+// once.
+class Writer {
+ public:
+  Writer(Target& target, Quarantine& quarantine, CheckpointSink& checkpoints, base::Clock& clock, base::Rng rng,
+         base::Log& log, WriterPolicy policy = {});
+  base::Task<base::Result<Written>> write(item::Batch batch, Checkpoints checkpoints);
+  Target& target() { return target_; }
+
+ private:
+  Target& target_;
+  Quarantine& quarantine_;
+  CheckpointSink& checkpoints_;
+  base::Clock& clock_;
+  base::Rng rng_;
+  base::Log& log_;
+  WriterPolicy policy_;
+};
+
+}  // namespace moveout::target
