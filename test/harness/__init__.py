@@ -1,0 +1,1 @@
+"""Real servers, the real program, and a comparison that shares no code with it."""
