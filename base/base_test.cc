@@ -132,3 +132,62 @@ TEST_CASE("the same seed gives the same numbers, and below() stays below") {
   }
   CHECK(differs);
 }
+
+namespace {
+
+struct Inner {
+  TaskGroup group;
+  int unwound = 0;
+  explicit Inner(Executor e) : group(e) {}
+};
+
+Task<Result<>> owner_of_a_group(Signal& signal, int& left_at_unwind, Executor executor) {
+  Inner inner(executor);
+  struct Look {
+    Inner& inner;
+    int& out;
+    ~Look() { out = static_cast<int>(inner.group.size()); }
+  } look{inner, left_at_unwind};
+  inner.group.start(wait_for_ever(signal, inner.unwound));
+  co_return co_await inner.group.wait();
+}
+
+Task<Result<>> returns_soon() { co_return Result<>(); }
+
+Task<Result<>> beside(TaskGroup& group, std::optional<Result<>>& out) {
+  out = co_await group.run_beside(returns_soon());
+  co_return Result<>();
+}
+
+}  // namespace
+
+TEST_CASE("no task outlives the frame of a cancelled owner") {
+  asio::io_context io;
+  Signal signal(io.get_executor());
+  TaskGroup group(io.get_executor());
+  TaskGroup outer(io.get_executor());
+  int left = -1;
+  bool stopped = false;
+  group.start(owner_of_a_group(signal, left, io.get_executor()));
+  io.poll();
+  outer.start(stop_group(group, stopped));
+  io.restart();
+  io.run();
+  CHECK(stopped);
+  CHECK(left == 0);
+}
+
+TEST_CASE("what runs beside a main task ends with it") {
+  asio::io_context io;
+  Signal signal(io.get_executor());
+  TaskGroup group(io.get_executor());
+  TaskGroup outer(io.get_executor());
+  int unwound = 0;
+  std::optional<Result<>> result;
+  group.start(wait_for_ever(signal, unwound));
+  outer.start(beside(group, result));
+  io.run();
+  CHECK(unwound == 1);
+  REQUIRE(result.has_value());
+  CHECK(result->has_value());
+}

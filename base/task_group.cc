@@ -5,6 +5,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/error.hpp>
 #include <exception>
+#include <functional>
 #include <list>
 #include <optional>
 
@@ -21,6 +22,7 @@ struct TaskGroup::State {
   std::list<asio::cancellation_signal> running;
   std::optional<Error> first_error;
   bool stopping = false;
+  bool main_ended = false;
 
   void cancel_all() {
     stopping = true;
@@ -58,21 +60,45 @@ void TaskGroup::start(Task<Result<>> task) {
   if (state->stopping) slot->emit(asio::cancellation_type::terminal);
 }
 
-Task<Result<>> TaskGroup::wait() {
+Task<Result<>> TaskGroup::wait_until(Until until) {
   std::shared_ptr<State> state = state_;
-  while (!state->running.empty()) co_await state->changed.wait();
+  std::exception_ptr cancelled;
+  try {
+    while (!state->running.empty()) {
+      const bool over =
+          (until != Until::AllEnded && state->first_error) || (until == Until::MainEnded && state->main_ended);
+      if (over && !state->stopping) state->cancel_all();
+      co_await state->changed.wait();
+    }
+  } catch (const boost::system::system_error&) {
+    cancelled = std::current_exception();
+  }
+  if (cancelled) {
+    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    state->cancel_all();
+    while (!state->running.empty()) co_await state->changed.wait();
+    std::rethrow_exception(cancelled);
+  }
   if (state->first_error) co_return fail(*state->first_error);
   co_return Result<>();
 }
 
-Task<Result<>> TaskGroup::wait_or_stop() {
+Task<Result<>> TaskGroup::wait() { return wait_until(Until::AllEnded); }
+
+Task<Result<>> TaskGroup::wait_or_stop() { return wait_until(Until::FirstError); }
+
+namespace {
+Task<Result<>> mark_end(Task<Result<>> main, std::function<void()> ended) {
+  Result<> result = co_await std::move(main);
+  ended();
+  co_return result;
+}
+}  // namespace
+
+Task<Result<>> TaskGroup::run_beside(Task<Result<>> main) {
   std::shared_ptr<State> state = state_;
-  while (!state->running.empty()) {
-    if (state->first_error && !state->stopping) state->cancel_all();
-    co_await state->changed.wait();
-  }
-  if (state->first_error) co_return fail(*state->first_error);
-  co_return Result<>();
+  start(mark_end(std::move(main), [state] { state->main_ended = true; }));
+  return wait_until(Until::MainEnded);
 }
 
 Task<> TaskGroup::stop() {

@@ -23,9 +23,13 @@ class TaskGroup {
   // stops the process, as an invariant would.
   void start(Task<Result<>> task);
   // Returns when every task has ended: the first error, or success. Tasks may start others meanwhile.
+  // A waiter that is itself cancelled first cancels the tasks and waits for them: no task outlives its owner's frame.
   Task<Result<>> wait();
   // As wait(), but when one task fails the others are cancelled at once.
   Task<Result<>> wait_or_stop();
+  // Runs `main` beside the group's tasks. When it ends, or any task fails, everything else is cancelled: the first
+  // error, or what `main` returned.
+  Task<Result<>> run_beside(Task<Result<>> main);
   // Cancels every task and returns when all have unwound. Idempotent.
   Task<> stop();
 
@@ -33,6 +37,9 @@ class TaskGroup {
   bool failed() const;
 
  private:
+  enum class Until { AllEnded, FirstError, MainEnded };
+  Task<Result<>> wait_until(Until until);
+
   struct State;
   std::shared_ptr<State> state_;
 };

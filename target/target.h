@@ -93,6 +93,10 @@ class Target {
   // applied, or (Unavailable) everything is Unknown.
   virtual base::Task<base::Result<Outcomes>> apply(item::Batch batch, Checkpoints checkpoints) = 0;
 
+  // contract: opens for reading only: nothing is made, no ownership is taken, no mark is needed. For `verify` beside a
+  // run. NotFound when the table is not there.
+  virtual base::Task<base::Result<Opened>> open_reader(Layout layout) = 0;
+
   // contract: what stands there now, one entry a key, in order; nothing for absent or deleted keys; for deleted keys
   // the tombstone's version in `version_of`. Read your own writes.
   virtual base::Task<base::Result<std::vector<std::optional<Stored>>>> read(std::vector<item::Key> keys) = 0;
@@ -101,6 +105,9 @@ class Target {
   // contract: pages over every live row once; rows that change during the scan appear in some state of that time.
   // `cursor` empty = from the start. At most `limit` rows a page.
   virtual base::Task<base::Result<StoredPage>> scan(std::string cursor, std::size_t limit) = 0;
+
+  // contract: how many live rows there are; nothing where only a scan could tell.
+  virtual base::Task<base::Result<std::optional<std::uint64_t>>> live_rows() = 0;
 
   // contract: after the last back-fill batch: what was deferred is built (unique index, merge). Idempotent, resumable.
   virtual base::Task<base::Result<>> seal() = 0;
