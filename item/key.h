@@ -11,6 +11,10 @@
 
 namespace moveout::item {
 
+// DynamoDB's limits of a key's two values, in bytes.
+inline constexpr std::size_t kPartitionKeyBytesMax = 2048;
+inline constexpr std::size_t kSortKeyBytesMax = 1024;
+
 enum class KeyType : char { S = 'S', N = 'N', B = 'B' };
 
 struct KeyAttribute {
@@ -43,6 +47,8 @@ class Key {
   friend auto operator<=>(const Key&, const Key&) = default;
 
  private:
+  friend base::Result<Key> key_of(const KeySchema& schema, const Item& item);
+  friend base::Result<Key> key_of_json(const KeySchema& schema, std::string_view item_json);
   explicit Key(std::string encoded) : encoded_(std::move(encoded)) {}
   std::string encoded_;
 };

@@ -1,0 +1,55 @@
+// Slicing: a page's items as their raw text with only the keys decoded. One pass, no trees, no allocation an item.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "item/key.h"
+
+namespace moveout::item {
+
+// What one Scan or Query answer holds; views into its body. Reuse one Page for many bodies: its memory is kept.
+class Page {
+ public:
+  struct Member {
+    std::string_view name;  // as it stands in the body, escapes and all
+    std::string_view text;
+  };
+
+  std::vector<std::string_view> items;  // each item's JSON text
+  std::string_view last_evaluated_key;  // its JSON text; empty on the last page
+  double consumed_capacity = 0;         // CapacityUnits; 0 when the answer does not say
+  std::int64_t count = 0;               // as the answer says; equals items.size() where it does
+  std::int64_t scanned_count = 0;
+  std::vector<Member> others;  // every other top-level member
+
+  // Key::encoded() of items[index]; only after slicing with a schema. Valid until the next slice or clear.
+  std::string_view key(std::size_t index) const {
+    const std::uint32_t from = index == 0 ? 0 : key_ends_[index - 1];
+    return std::string_view(keys_).substr(from, key_ends_[index] - from);
+  }
+  void clear();
+
+ private:
+  friend class PageSlicer;
+  std::string keys_;
+  std::vector<std::uint32_t> key_ends_;
+};
+
+// The whole body of a Scan or Query answer. Corrupt, naming the byte, unless all of it is JSON in UTF-8 to its end,
+// every item is an object of well-formed attribute values no deeper than 32 levels, holds the key of `schema` (one of
+// the right type and length), Items is there and Count, if there, is their number. Inside the items numbers and base64
+// other than the key's, and names that occur twice, are for parse_item to refuse. After an error the page is empty.
+base::Result<> slice_page(std::string_view body, const KeySchema& schema, Page& page);
+// The same without keys.
+base::Result<> slice_page(std::string_view body, Page& page);
+// The same for a JSON array of items alone (one table of a BatchGetItem answer).
+base::Result<> slice_items(std::string_view array, const KeySchema& schema, Page& page);
+
+// Appends Key::encoded() of one item's JSON text; `out` is as before on an error.
+base::Result<> append_key_of_json(const KeySchema& schema, std::string_view item_json, std::string& out);
+
+}  // namespace moveout::item
