@@ -24,6 +24,8 @@ struct ScanConfig {
   int workers = 8;        // segments under way at once
   double max_rcu = 0;     // ceiling in RCU/s, 0 = none
   bool consistent = true;
+  std::string
+      checkpoint_prefix;  // put before the names it commits ("e0/"); the names it is constructed with come without
 };
 
 struct ScanProgress {

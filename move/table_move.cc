@@ -1,0 +1,583 @@
+#include "move/table_move.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "backfill/scan_backfill.h"
+#include "backfill/sweep.h"
+#include "base/mutant.h"
+#include "move/adapters.h"
+#include "move/sample.h"
+
+namespace moveout::move {
+
+using base::ErrorKind;
+using base::fail;
+using base::Result;
+using base::Task;
+
+namespace {
+
+// How many keys one comparison round takes.
+constexpr std::size_t kCompareKeys = 500;
+// While in sync, changed keys are compared in rounds of this size, so that they never pile up.
+constexpr std::uint64_t kChangedKeysMax = 2000;
+
+constexpr const char* kWaysOn =
+    "to go on: run the same command with --new-backfill (it copies the table again as a new era; nothing stale can "
+    "win)";
+
+std::map<std::string, std::string> with_prefix(const std::map<std::string, std::string>& all,
+                                               const std::string& prefix) {
+  std::map<std::string, std::string> some;
+  for (auto it = all.lower_bound(prefix); it != all.end() && it->first.starts_with(prefix); ++it) {
+    some.emplace(it->first.substr(prefix.size()), it->second);
+  }
+  return some;
+}
+
+}  // namespace
+
+class TableMove::Impl {
+ public:
+  Impl(TableSpec spec, Options options, Seams seams, Owner owner, std::unique_ptr<target::Target> target, base::Rng rng)
+      : spec_(std::move(spec)),
+        options_(options),
+        seams_(seams),
+        rng_(rng),
+        target_(std::move(target)),
+        state_(seams.store, owner, spec_.source),
+        quarantine_(seams.store, state_.prefix(), owner, seams.log),
+        checkpoint_sink_(state_),
+        writer_(*target_, quarantine_, checkpoint_sink_, seams.clock, rng_.fork(), seams.log),
+        changed_(seams.disk, seams.worker, "changed-" + file_name(spec_.source)),
+        observer_(changed_) {}
+
+  Task<Result<>> run();
+  Task<Result<>> copy();
+  Task<Result<>> finish();
+  Snapshot snapshot() const;
+  TableResult result() const;
+  const TableSpec& spec() const { return spec_; }
+  void pause(bool on) {
+    paused_ = on;
+    if (backfill_) backfill_->pause(on);
+  }
+
+ private:
+  static std::string file_name(const std::string& table);
+  void enter(Phase phase);
+
+  Task<Result<>> open_source();
+  Task<Result<>> open_target(target::Mode mode);
+  Task<Result<>> open_capture();
+  Task<Result<>> open_era(std::string stream_arn, bool level_triggered);
+  void build_backfill();
+  void build_replay();
+  void build_verify();
+
+  Task<Result<>> phases();
+  Task<Result<>> back_fill();
+  Task<Result<>> catch_up();
+  Task<Result<>> verify_all();
+  Task<Result<>> reach_sync();
+  Task<Result<>> compare_changed();
+  Task<Result<>> follow();
+  Task<Result<>> claim();
+
+  item::Version backfill_version() const { return {state_.era()->number, item::Band::Backfill, state_.era()->t0_us}; }
+  std::string era_prefix() const { return fmt::format("e{}/", state_.era()->number); }
+
+  TableSpec spec_;
+  Options options_;
+  Seams seams_;
+  base::Rng rng_;
+  std::unique_ptr<target::Target> target_;
+  TableState state_;
+  StateQuarantine quarantine_;
+  StateCheckpoints checkpoint_sink_;
+  target::Writer writer_;
+  verify::ChangedKeys changed_;
+  ChangedObserver observer_;
+
+  aws::TableDescription table_;
+  std::map<std::string, std::string> checkpoints_;
+  std::optional<backfill::ScanBackfill> backfill_;
+  std::optional<state::VersionAllotter> allotter_;
+  std::optional<replay::Replayer> replayer_;
+  std::optional<ReplaySink> replay_sink_;
+  std::optional<capture::StreamCapture> capture_;
+  std::optional<TipWatermark> watermark_;
+  std::optional<verify::Verifier> verifier_;
+
+  Phase phase_ = Phase::Capture;
+  bool paused_ = false;
+  double sample_rcu_ = 0;
+  double compare_rcu_ = 0;
+  TableResult result_;
+};
+
+std::string TableMove::Impl::file_name(const std::string& table) {
+  // Table names are [a-zA-Z0-9_.-]{3,255}; an ARN's ':' and '/' must not become folders.
+  std::string name = table;
+  for (char& c : name) {
+    if (c == '/' || c == ':') c = '_';
+  }
+  return name;
+}
+
+void TableMove::Impl::enter(Phase phase) {
+  phase_ = phase;
+  result_.phase = std::max(result_.phase, phase);
+  seams_.events.phase(spec_.source, phase);
+}
+
+// The source is the table this run began with, or the run stops.
+Task<Result<>> TableMove::Impl::open_source() {
+  if (Result<> loaded = co_await state_.load(); !loaded) co_return loaded;
+  if (Result<> loaded = co_await quarantine_.load(); !loaded) co_return loaded;
+  Result<aws::TableDescription> described = co_await seams_.source.describe_table(spec_.source);
+  if (!described) co_return fail(described.error());
+  table_ = std::move(*described);
+  result_.table = spec_.source;
+  const SourceIdentity now{table_.arn, table_.id, base::micros_of(table_.created), table_.key};
+  if (state_.era() && state_.era()->stage == Stage::Finished) {
+    co_return fail(ErrorKind::Usage,
+                   "table " + spec_.source + ": this move is finished; start another one with a new --state");
+  }
+  if (state_.source()) {
+    const SourceIdentity& then = *state_.source();
+    if (then.key != now.key) {
+      co_return fail(ErrorKind::SchemaChanged,
+                     "table " + spec_.source +
+                         ": its key schema is no longer the one this run began with; the target's "
+                         "key cannot follow: start a new move with a new --state and target");
+    }
+    const bool same = then.arn == now.arn && then.id == now.id && then.created_us == now.created_us;
+    if (!same && !options_.new_backfill) {
+      co_return fail(ErrorKind::StreamGap,
+                     "table " + spec_.source +
+                         " was dropped and made again since this run began: changes may be lost; " + kWaysOn);
+    }
+    if (same) co_return Result<>();
+  }
+  co_return co_await state_.set_source(now);
+}
+
+Task<Result<>> TableMove::Impl::open_target(target::Mode mode) {
+  if (state_.columns().empty()) {
+    schema::Columns columns = schema::keys_only(table_.key);
+    if (spec_.infer_columns) {
+      Result<schema::Columns> sampled =
+          co_await sample_columns(seams_.source, spec_.source, table_.key, rng_.fork(), &sample_rcu_);
+      if (!sampled) co_return fail(sampled.error());
+      columns = std::move(*sampled);
+    }
+    if (Result<> kept = co_await state_.set_columns(schema::to_text(columns)); !kept) co_return kept;
+  }
+  target::Layout layout{spec_.target, table_.key, state_.columns()};
+  Result<target::Opened> opened = co_await target_->open(state_.owner().run_id, state_.owner().epoch, std::move(layout),
+                                                         mode, state_.target_opened());
+  if (!opened) co_return fail(opened.error());
+  if (!state_.target_opened()) {
+    if (Result<> kept = co_await state_.set_target_opened(); !kept) co_return kept;
+  }
+  checkpoints_.clear();
+  if (target_->commits_checkpoints()) {
+    for (target::Checkpoint& checkpoint : opened->checkpoints) {
+      checkpoints_.emplace(std::move(checkpoint.name), std::move(checkpoint.value));
+    }
+  } else {
+    checkpoints_ = state_.checkpoints();
+  }
+  co_return Result<>();
+}
+
+// Every start of capture without the checkpoint of its own lineage opens a new era (docs/consistency.md §2).
+Task<Result<>> TableMove::Impl::open_capture() {
+  const bool going_on = state_.era() && !options_.new_backfill;
+  if (going_on && (table_.stream_arn != state_.era()->stream_arn || !table_.stream_enabled)) {
+    co_return fail(ErrorKind::StreamGap,
+                   "table " + spec_.source + ": its stream was switched off or replaced since this run began (was " +
+                       state_.era()->stream_arn + ", now " + (table_.stream_enabled ? table_.stream_arn : "none") +
+                       "): changes may be lost; " + kWaysOn);
+  }
+  if (!table_.stream_enabled && options_.enable_stream) {
+    seams_.events.notice(spec_.source,
+                         "table " + spec_.source +
+                             " has no stream: one is switched on now (NEW_AND_OLD_IMAGES); nothing else of "
+                             "the table is changed");
+  }
+  Result<capture::OpenedStream> stream = co_await capture::open_stream(
+      seams_.source, seams_.streams, seams_.clock, seams_.log, spec_.source, options_.enable_stream);
+  if (!stream) co_return fail(stream.error());
+  if (going_on) co_return Result<>();
+  const bool level_triggered = stream->view_type == "KEYS_ONLY" || stream->view_type == "OLD_IMAGE";
+  co_return co_await open_era(stream->arn, level_triggered);
+}
+
+Task<Result<>> TableMove::Impl::open_era(std::string stream_arn, bool level_triggered) {
+  Era era;
+  era.number = state_.era() ? state_.era()->number + 1 : 0;
+  // Never below what an earlier era used, whatever the wall clock did.
+  era.t0_us = base::micros_of(seams_.clock.now());
+  era.stream_arn = std::move(stream_arn);
+  era.level_triggered = level_triggered;
+  era.segments = spec_.segments > 0 ? spec_.segments : backfill::segments_for(table_.size_bytes, table_.item_count);
+  era.stage = Stage::Backfill;
+  if (era.number > 255) {
+    co_return fail(ErrorKind::Usage, "table " + spec_.source + ": 256 eras are used up; start a new move");
+  }
+  seams_.log.info("move.era", {{"table", spec_.source}, {"era", era.number}, {"segments", era.segments}});
+  if (Result<> kept = co_await changed_.clear(); !kept) co_return kept;
+  co_return co_await state_.open_era(std::move(era));
+}
+
+void TableMove::Impl::build_backfill() {
+  backfill::ScanConfig config;
+  config.table = spec_.source;
+  config.key = table_.key;
+  config.version = backfill_version();
+  config.segments = state_.era()->segments;
+  config.workers = options_.workers;
+  config.max_rcu = spec_.max_rcu;
+  config.checkpoint_prefix = era_prefix();
+  backfill_.emplace(std::move(config), seams_.source, writer_, seams_.clock, rng_.fork(), seams_.log,
+                    with_prefix(checkpoints_, era_prefix()));
+  backfill_->pause(paused_);
+}
+
+void TableMove::Impl::build_replay() {
+  if (state_.era()->level_triggered) {
+    allotter_.emplace(seams_.store, seams_.clock, state_.prefix(), state_.era()->number, state_.owner().still());
+  }
+  replay::Config replay_config{spec_.source, table_.key, options_.ttl_deletes};
+  replayer_.emplace(std::move(replay_config), writer_, seams_.source, allotter_ ? &*allotter_ : nullptr, seams_.clock,
+                    seams_.log, observer_);
+  replay_sink_.emplace(*replayer_, era_prefix());
+  capture::Config config;
+  config.table = spec_.source;
+  config.stream_arn = state_.era()->stream_arn;
+  config.key = table_.key;
+  config.era = state_.era()->number;
+  config.covered_until = base::instant_of_micros(state_.era()->t0_us);
+  config.margin = options_.margin;
+  config.level_triggered = state_.era()->level_triggered;
+  config.tip_wait = options_.tip_wait;
+  config.tip_pages = options_.tip_pages;
+  config.discover_every = options_.discover_every;
+  config.history_parent_wait = options_.history_parent_wait;
+  capture_.emplace(std::move(config), seams_.streams, seams_.clock, rng_.fork(), seams_.log, *replay_sink_,
+                   with_prefix(checkpoints_, era_prefix()));
+  watermark_.emplace(*capture_, seams_.clock);
+}
+
+void TableMove::Impl::build_verify() {
+  verify::Config config;
+  config.table = spec_.source;
+  config.key = table_.key;
+  config.workers = options_.workers;
+  config.max_rcu = spec_.max_rcu;
+  config.seed = rng_.next();
+  config.patience = std::max<base::Millis>(base::Millis(5000), 3 * options_.tip_wait);
+  config.name = fmt::format("verify-{}-e{}", file_name(spec_.source), state_.era()->number);
+  verifier_.emplace(std::move(config), seams_.source, *target_, *watermark_, seams_.disk, seams_.worker, seams_.clock,
+                    rng_.fork(), seams_.log);
+}
+
+Task<Result<>> TableMove::Impl::run() {
+  if (Result<> opened = co_await open_source(); !opened) co_return opened;
+  if (Result<> opened = co_await open_target(target::Mode::Run); !opened) co_return opened;
+  if (Result<> opened = co_await open_capture(); !opened) co_return opened;
+  enter(Phase::Capture);
+  build_backfill();
+  build_replay();
+  build_verify();
+  const Stage stage = state_.era()->stage;
+  if (stage == Stage::Verify || stage == Stage::Verified) {
+    if (Result<> loaded = co_await changed_.load(); !loaded) co_return loaded;
+    observer_.record(true);
+  }
+  base::TaskGroup group(co_await base::this_executor);
+  group.start(capture_->run());
+  co_return co_await group.run_beside(phases());
+}
+
+Task<Result<>> TableMove::Impl::phases() {
+  if (state_.era()->stage == Stage::Backfill || state_.era()->stage == Stage::Seal) {
+    if (Result<> done = co_await back_fill(); !done) co_return done;
+  }
+  enter(Phase::Replay);
+  if (state_.era()->stage != Stage::Verified) {
+    if (Result<> done = co_await catch_up(); !done) co_return done;
+    if (Result<> done = co_await verify_all(); !done) co_return done;
+  }
+  for (;;) {
+    if (Result<> done = co_await reach_sync(); !done) co_return done;
+    if (options_.until_in_sync) co_return Result<>();
+    if (Result<> done = co_await follow(); !done) co_return done;
+    enter(Phase::Replay);
+  }
+}
+
+Task<Result<>> TableMove::Impl::back_fill() {
+  enter(Phase::Backfill);
+  if (state_.era()->stage == Stage::Backfill) {
+    if (Result<> done = co_await backfill_->run(); !done) co_return done;
+    if (Result<> kept = co_await state_.set_stage(Stage::Seal); !kept) co_return kept;
+  }
+  if (state_.era()->number > 0 && !base::mutant("no_sweep")) {
+    Result<std::uint64_t> removed =
+        co_await backfill::sweep(seams_.source, spec_.source, table_.key, writer_, backfill_version(), seams_.log);
+    if (!removed) co_return fail(removed.error());
+    seams_.log.info("move.swept", {{"table", spec_.source}, {"removed", *removed}});
+  }
+  if (Result<> sealed = co_await target_->seal(); !sealed) co_return sealed;
+  co_return co_await state_.set_stage(Stage::Replay);
+}
+
+// A comparison of a target that is hours behind would find every changed key different: replay comes near first.
+Task<Result<>> TableMove::Impl::catch_up() {
+  // DynamoDB Local's creation times are floored to the minute; a fresh record looks up to a minute old.
+  constexpr base::Millis kNear{120000};
+  const base::Steady start = seams_.clock.steady();
+  while (!capture_->at_tip_since(start) &&
+         (capture_->progress().lag > kNear || capture_->progress().shards_open == 0)) {
+    co_await seams_.clock.sleep_for(base::Millis(100));
+  }
+  co_return Result<>();
+}
+
+Task<Result<>> TableMove::Impl::verify_all() {
+  if (state_.era()->stage == Stage::Replay) {
+    if (Result<> kept = co_await changed_.clear(); !kept) co_return kept;
+    if (Result<> kept = co_await verifier_->forget(); !kept) co_return kept;
+    observer_.record(true);
+    if (Result<> kept = co_await state_.set_stage(Stage::Verify); !kept) co_return kept;
+  }
+  enter(Phase::Verify);
+  Result<verify::Report> report = co_await verifier_->run();
+  if (!report) co_return fail(report.error());
+  seams_.log.info("verify.pass", {{"table", spec_.source},
+                                  {"matched", report->matched},
+                                  {"missing", report->missing},
+                                  {"extra", report->extra},
+                                  {"different", report->different},
+                                  {"hot", report->hot}});
+  const std::uint64_t off = report->missing + report->extra + report->different;
+  result_.items = report->matched;
+  if (off + report->hot > report->first.size() + report->hot_keys.size()) {
+    result_.missing = report->missing;
+    result_.extra = report->extra;
+    result_.different = report->different;
+    result_.hot = report->hot;
+    co_return fail(
+        ErrorKind::Differences,
+        fmt::format("table {}: {} keys missing, {} extra, {} different, {} changing too fast to compare: too many to "
+                    "settle one by one; look at the target with `moveout verify`",
+                    spec_.source, report->missing, report->extra, report->different, report->hot));
+  }
+  // What differed or was too hot is compared again at the tip, before anything is said of it.
+  std::vector<item::Key> again = report->hot_keys;
+  for (const verify::Difference& difference : report->first) again.push_back(difference.key);
+  if (!again.empty()) {
+    if (Result<> kept = co_await changed_.add(std::move(again)); !kept) co_return kept;
+  }
+  co_return co_await state_.set_stage(Stage::Verified);
+}
+
+// *in sync*: a tip for an instant after the start of this attempt, every changed key compared, and nothing off
+// (product.md).
+Task<Result<>> TableMove::Impl::reach_sync() {
+  capture_->hurry(true);
+  for (;;) {
+    const base::Steady start = seams_.clock.steady();
+    co_await capture_->wait_for_tip(start);
+    if (Result<> compared = co_await compare_changed(); !compared) co_return compared;
+    Result<std::optional<std::uint64_t>> rows = co_await target_->live_rows();
+    if (!rows) co_return fail(rows.error());
+    if (*rows) result_.items = **rows;
+    result_.hot = changed_.size();
+    const std::uint64_t hot_max = std::max<std::uint64_t>(10, result_.items / 1000);
+    if (result_.hot <= hot_max && capture_->at_tip_since(start)) break;
+    co_await seams_.clock.sleep_for(base::Millis(100));
+  }
+  capture_->hurry(false);
+  co_return co_await claim();
+}
+
+Task<Result<>> TableMove::Impl::claim() {
+  result_.quarantined = quarantine_.size();
+  if (result_.quarantined > 0 && !options_.accept_quarantine) {
+    co_return fail(
+        ErrorKind::Quarantine,
+        fmt::format("table {}: {} items cannot stand in the target and were set aside (STATE/quarantine); look at "
+                    "them, then run again with --accept-quarantine",
+                    spec_.source, result_.quarantined));
+  }
+  enter(Phase::InSync);
+  result_.consumed_rcu = snapshot().consumed_rcu;
+  seams_.events.in_sync(result_);
+  co_return Result<>();
+}
+
+Task<Result<>> TableMove::Impl::compare_changed() {
+  std::uint64_t left = changed_.size();
+  while (left > 0) {
+    std::vector<item::Key> keys = changed_.take(kCompareKeys);
+    if (keys.empty()) break;
+    left -= std::min<std::uint64_t>(left, keys.size());
+    Result<verify::Report> report = co_await verifier_->compare(std::move(keys));
+    if (!report) co_return fail(report.error());
+    compare_rcu_ += report->consumed_rcu;
+    for (const verify::Difference& difference : report->first) {
+      if (quarantine_.holds(difference.key)) continue;
+      switch (difference.kind) {
+        case verify::Difference::Kind::Missing:
+          ++result_.missing;
+          break;
+        case verify::Difference::Kind::Extra:
+          ++result_.extra;
+          break;
+        case verify::Difference::Kind::Different:
+          ++result_.different;
+          break;
+      }
+      seams_.log.error("verify.difference", {{"table", spec_.source},
+                                             {"key_hash", fmt::format("{:016x}", difference.key.hash())},
+                                             {"kind", static_cast<int>(difference.kind)}});
+    }
+    if (result_.missing + result_.extra + result_.different > 0) {
+      co_return fail(
+          ErrorKind::Differences,
+          fmt::format("table {}: {} keys missing, {} extra, {} different, with every change applied: something else "
+                      "wrote to the target, or to the source past its stream",
+                      spec_.source, result_.missing, result_.extra, result_.different));
+    }
+    if (Result<> kept = co_await changed_.settled(report->hot_keys); !kept) co_return kept;
+  }
+  co_return Result<>();
+}
+
+// In sync, and staying so: returns when a record waits too long.
+Task<Result<>> TableMove::Impl::follow() {
+  for (;;) {
+    co_await seams_.clock.sleep_for(base::Millis(250));
+    if (capture_->progress().behind > options_.lag_ends_sync) co_return Result<>();
+    if (quarantine_.size() > result_.quarantined) co_return Result<>();
+    if (changed_.size() > kChangedKeysMax) {
+      if (Result<> compared = co_await compare_changed(); !compared) co_return compared;
+    }
+  }
+}
+
+Task<Result<>> TableMove::Impl::copy() {
+  if (Result<> opened = co_await open_source(); !opened) co_return opened;
+  if (Result<> opened = co_await open_target(target::Mode::Copy); !opened) co_return opened;
+  if (!state_.era() || options_.new_backfill) {
+    if (state_.era()) {
+      co_return fail(ErrorKind::Usage,
+                     "copy appends into an empty target and cannot begin again; use a new target or `run`");
+    }
+    if (Result<> opened = co_await open_era("", false); !opened) co_return opened;
+  }
+  if (!state_.era()->stream_arn.empty()) {
+    co_return fail(ErrorKind::Usage,
+                   "this state belongs to a `run`; `copy` captures nothing and must not write beside it");
+  }
+  build_backfill();
+  if (state_.era()->stage != Stage::Copied) {
+    enter(Phase::Backfill);
+    if (Result<> done = co_await backfill_->run(); !done) co_return done;
+    if (Result<> sealed = co_await target_->seal(); !sealed) co_return sealed;
+    if (Result<> kept = co_await state_.set_stage(Stage::Copied); !kept) co_return kept;
+  }
+  const backfill::ScanProgress progress = backfill_->progress();
+  result_.phase = Phase::Backfill;
+  result_.items = progress.items;
+  result_.bytes = progress.bytes;
+  result_.consumed_rcu = progress.consumed_rcu + sample_rcu_;
+  result_.quarantined = quarantine_.size();
+  if (result_.quarantined > 0 && !options_.accept_quarantine) {
+    co_return fail(ErrorKind::Quarantine,
+                   fmt::format("table {}: {} items cannot stand in the target and were set aside", spec_.source,
+                               result_.quarantined));
+  }
+  co_return Result<>();
+}
+
+Task<Result<>> TableMove::Impl::finish() {
+  if (Result<> loaded = co_await state_.load(); !loaded) co_return loaded;
+  result_.table = spec_.source;
+  if (!state_.era() || !state_.source()) {
+    co_return fail(ErrorKind::Usage,
+                   "table " + spec_.source + ": nothing was begun in this state; there is nothing to finish");
+  }
+  enter(Phase::Finish);
+  if (state_.era()->stage == Stage::Finished) co_return Result<>();
+  target::Layout layout{spec_.target, state_.source()->key, state_.columns()};
+  Result<target::Opened> opened =
+      co_await target_->open(state_.owner().run_id, state_.owner().epoch, std::move(layout), target::Mode::Run, true);
+  if (!opened && opened.error().kind != ErrorKind::TargetChanged) co_return fail(opened.error());
+  // TargetChanged here: an earlier finish removed the marks and died before it could say so in the state.
+  if (opened) {
+    if (Result<> done = co_await target_->finish(); !done) co_return done;
+  }
+  co_return co_await state_.set_stage(Stage::Finished);
+}
+
+Snapshot TableMove::Impl::snapshot() const {
+  Snapshot now;
+  now.phase = phase_;
+  now.paused = paused_;
+  now.total_items = static_cast<std::uint64_t>(table_.item_count);
+  now.quarantined = quarantine_.size();
+  now.changed_keys = changed_.size();
+  now.consumed_rcu = sample_rcu_ + compare_rcu_;
+  if (backfill_) {
+    const backfill::ScanProgress progress = backfill_->progress();
+    now.items = progress.items;
+    now.bytes = progress.bytes;
+    now.consumed_rcu += progress.consumed_rcu;
+    now.segments = progress.segments;
+    now.segments_done = progress.segments_done;
+  }
+  if (replayer_) {
+    now.changes_applied = replayer_->counters().applied;
+    now.changes_stale = replayer_->counters().stale;
+  }
+  if (capture_) {
+    const capture::Progress progress = capture_->progress();
+    now.lag_ms = progress.lag.count();
+    now.shards_open = progress.shards_open;
+  }
+  if (verifier_) {
+    const verify::VerifyProgress progress = verifier_->progress();
+    now.consumed_rcu += progress.consumed_rcu;
+    if (phase_ == Phase::Verify) now.items = progress.source_items;
+  }
+  if (phase_ == Phase::InSync) now.items = result_.items;
+  return now;
+}
+
+TableResult TableMove::Impl::result() const {
+  TableResult now = result_;
+  now.table = spec_.source;
+  now.phase = result_.phase;
+  return now;
+}
+
+TableMove::TableMove(TableSpec spec, Options options, Seams seams, Owner owner, std::unique_ptr<target::Target> target,
+                     base::Rng rng)
+    : impl_(std::make_unique<Impl>(std::move(spec), options, seams, std::move(owner), std::move(target), rng)) {}
+TableMove::~TableMove() = default;
+Task<Result<>> TableMove::run() { return impl_->run(); }
+Task<Result<>> TableMove::copy() { return impl_->copy(); }
+Task<Result<>> TableMove::finish() { return impl_->finish(); }
+Snapshot TableMove::snapshot() const { return impl_->snapshot(); }
+TableResult TableMove::result() const { return impl_->result(); }
+const TableSpec& TableMove::spec() const { return impl_->spec(); }
+void TableMove::pause(bool on) { impl_->pause(on); }
+
+}  // namespace moveout::move
