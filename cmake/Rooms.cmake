@@ -9,7 +9,8 @@ function(moveout_test name)
   add_executable(${name} ${ARGN})
   target_link_libraries(${name} PRIVATE moveout_test_main rapidcheck)
   add_test(NAME ${name} COMMAND ${name})
-  set_tests_properties(${name} PROPERTIES TIMEOUT 900 LABELS unit)
+  # A test case that doctest left out is a failure.
+  set_tests_properties(${name} PROPERTIES TIMEOUT 900 LABELS unit FAIL_REGULAR_EXPRESSION "[1-9][0-9]* skipped")
 endfunction()
 
 file(STRINGS ${CMAKE_SOURCE_DIR}/tools/layers.txt law REGEX "^[a-z0-9]+:")
@@ -43,6 +44,8 @@ endif()
 if(EXISTS ${CMAKE_SOURCE_DIR}/sim/moveout_sim_main.cc)
   add_executable(moveout-sim sim/moveout_sim_main.cc)
   target_link_libraries(moveout-sim PRIVATE moveout_sim)
+  # How many seeds, which mutants: the simulator's own business. MOVEOUT_SIM_SEEDS is the preset's wish.
+  include(${CMAKE_SOURCE_DIR}/sim/tests.cmake OPTIONAL)
 endif()
 
 # Tests and benchmarks that span rooms: a folder with its own CMakeLists.txt.
