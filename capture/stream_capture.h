@@ -74,6 +74,9 @@ struct Progress {
   std::uint64_t shards_open = 0;
   std::uint64_t shards_done = 0;
   base::Millis lag{0};  // 0 at tip, else now − creation time of the oldest record not yet delivered
+  // For how long a record that was read waits to be delivered, or an open shard was not polled with success: the
+  // longest.
+  base::Millis behind{0};
 };
 
 // Single executor. Construct with the checkpoints that the target (or the state) holds: names "shard/…".
