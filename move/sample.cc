@@ -22,6 +22,7 @@ Task<Result<schema::Columns>> sample_columns(aws::DynamoDb& source, std::string 
     aws::ScanRequest request{.table = table,
                              .segment = segment,
                              .total_segments = kSegments,
+                             .start_key = {},
                              .consistent = false,
                              .limit = static_cast<int>(share)};
     do {
