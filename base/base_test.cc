@@ -54,7 +54,38 @@ Task<Result<>> wait_group(TaskGroup& group, std::optional<Result<>>& out) {
   co_return Result<>();
 }
 
+Task<Result<>> owns_a_group(Signal& signal, int& unwound, int& unwound_at_end, bool by_error) {
+  struct AtEnd {
+    int& now;
+    int& at_end;
+    ~AtEnd() { at_end = now; }
+  } at_end{unwound, unwound_at_end};
+  TaskGroup inner(co_await this_executor);
+  for (int i = 0; i < 3; ++i) inner.start(wait_for_ever(signal, unwound));
+  if (by_error) co_return co_await inner.wait_or_stop();
+  co_return co_await inner.wait();
+}
+
 }  // namespace
+
+TEST_CASE("an owner that is cancelled while it waits for its group unwinds after the group's tasks") {
+  for (const bool by_error : {false, true}) {
+    asio::io_context io;
+    Signal signal(io.get_executor());
+    TaskGroup outer(io.get_executor());
+    TaskGroup stopper(io.get_executor());
+    int unwound = 0, unwound_at_end = -1;
+    bool stopped = false;
+    outer.start(owns_a_group(signal, unwound, unwound_at_end, by_error));
+    io.poll();
+    stopper.start(stop_group(outer, stopped));
+    io.restart();
+    io.run();
+    CHECK(stopped);
+    CHECK(unwound == 3);
+    CHECK(unwound_at_end == 3);
+  }
+}
 
 TEST_CASE("a channel keeps order and never holds more than its capacity") {
   asio::io_context io;
