@@ -2,6 +2,7 @@
 // retry.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -45,24 +46,40 @@ struct Answer {
 
 // Counted for metrics and for the scan's AIMD.
 struct ClientCounters {
-  std::uint64_t requests = 0;
+  std::uint64_t requests = 0;  // attempts sent
   std::uint64_t retries = 0;
   std::uint64_t throttles = 0;
   std::uint64_t crc_mismatches = 0;
+  std::uint64_t malformed = 0;         // answers that `check` or the decoder refused
+  std::uint64_t skew_corrections = 0;  // of the signing clock
+};
+
+struct CallOptions {
+  // A throttle is returned at once as Throttled: the caller paces.
+  bool return_throttles = false;
+  // What the call is about, for errors: `table "orders"`.
+  std::string subject;
+  // Reads a successful body; runs before call() returns, may write into the caller's frame. Corrupt: the same request
+  // is sent again, three times in all.
+  std::function<base::Result<>(const std::shared_ptr<const std::string>& body)> check;
 };
 
 // Single executor. Errors: Throttled, Unavailable, EndpointDown, Denied (names the action), CredentialsExpired,
 // NotFound, Conflict (ConditionalCheckFailed, ResourceInUse), TooLarge, Expired, Trimmed, Usage (ValidationException
-// and the like: the server's message is quoted), Corrupt (a malformed answer, after retries). A clock skew is named
-// with its size.
+// and the like: the server's message is quoted), Corrupt (a malformed answer, after retries). A clock skew is measured
+// by the server's Date and corrected in what is signed; when that does not help the error is Denied and names its size.
 class Client {
  public:
   Client(ClientConfig config, http::Transport& transport, CredentialsProvider& credentials, base::Clock& clock,
          base::Rng rng, base::Log& log);
   ~Client();
-  // One call, for instance ("Scan", body). With throttle_out, a throttle is returned at once as Throttled: the caller
-  // paces.
+  // One call, for instance ("Scan", body). With return_throttles, a throttle is returned at once as Throttled: the
+  // caller paces.
   base::Task<base::Result<Answer>> call(std::string operation, std::string body, bool return_throttles = false);
+  base::Task<base::Result<Answer>> call(std::string operation, std::string body, CallOptions options);
+  // Waits as before the n-th try (from 1) of a throttled request: for UnprocessedKeys and the like, which arrive in
+  // answers that are successes.
+  base::Task<> pause_before_retry(int n);
   const ClientCounters& counters() const;
   const ClientConfig& config() const;
 

@@ -34,6 +34,8 @@ struct ScanRequest {
   std::string start_key;  // the text of ExclusiveStartKey, empty from the start
   bool consistent = true;
   int limit = 0;  // items a page, 0 = by size (1 MB)
+  // A throttle comes back at once as Throttled, so that the caller (AIMD) paces; else the client waits and retries.
+  bool return_throttles = false;
 };
 
 // One page: the items' texts lie in `body`.
@@ -51,8 +53,11 @@ class DynamoDb {
   explicit DynamoDb(Client& client) : client_(client) {}
   base::Task<base::Result<TableDescription>> describe_table(std::string table);
   base::Task<base::Result<ItemsPage>> scan(ScanRequest request);
-  // Strong reads. The items found (any order), at most 100 keys in; UnprocessedKeys are asked for again inside.
-  base::Task<base::Result<ItemsPage>> batch_get(std::string table, item::KeySchema schema, std::vector<item::Key> keys);
+  // Strong reads. The items found (any order), at most 100 keys in, all different; UnprocessedKeys are asked for again
+  // inside. Throttled when `return_throttles` and the first answer is a throttle, or when ten answers in a row give
+  // nothing.
+  base::Task<base::Result<ItemsPage>> batch_get(std::string table, item::KeySchema schema, std::vector<item::Key> keys,
+                                                bool return_throttles = false);
   // Text of the item, strongly read; nothing when absent.
   base::Task<base::Result<std::optional<std::string>>> get_item(std::string table, item::KeySchema schema,
                                                                 item::Key key, double* consumed_rcu = nullptr);
@@ -65,6 +70,8 @@ class DynamoDb {
 
  private:
   Client& client_;
+  // False once the server has refused ReturnConsumedCapacity.
+  bool ask_capacity_ = true;
 };
 
 }  // namespace moveout::aws
