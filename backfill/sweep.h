@@ -12,9 +12,11 @@
 namespace moveout::backfill {
 
 // For each live key of the target whose version is of an older era than `backfill.era`: a strong read of the source;
-// when absent, a tombstone at (era, 0, backfill.t + 16). Present keys were written by the back-fill or by a change
-// already, or are written now at the back-fill's version + 1 slot. Idempotent; restarts from the beginning. Returns how
-// many were removed.
+// when absent, a tombstone at (era, 0, backfill.t + 16), above the back-fill and below every change.
+// A key that is present is left alone: if its last write came before capture opened, the back-fill has it (or set it
+// aside in quarantine); if after, its change is on the way in band 2. A write from here could only be older than that.
+// Run it after the back-fill's last acknowledgement. Idempotent; restarts from the beginning. Returns how many were
+// removed.
 base::Task<base::Result<std::uint64_t>> sweep(aws::DynamoDb& source, std::string table, item::KeySchema key,
                                               target::Writer& writer, item::Version backfill, base::Log& log);
 
