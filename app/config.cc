@@ -1,0 +1,352 @@
+#include "app/config.h"
+
+#include <fmt/format.h>
+#include <yaml-cpp/yaml.h>
+
+#include <charconv>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+namespace moveout::app {
+
+using base::ErrorKind;
+using base::fail;
+using base::Result;
+
+namespace {
+
+// Walks one mapping of the file: every key is asked for by name, and what was never asked for is an error with its
+// line. The first error is kept; later calls answer defaults.
+class Reader {
+ public:
+  Reader(std::string file, std::string path, YAML::Node node, std::optional<base::Error>* error)
+      : file_(std::move(file)), path_(std::move(path)), node_(std::move(node)), error_(error) {
+    if (node_.IsDefined() && !node_.IsNull() && !node_.IsMap()) wrong(node_, path_, "a mapping is expected here");
+  }
+  ~Reader() = default;
+
+  bool has(const std::string& key) {
+    known_.insert(key);
+    return node_.IsMap() && node_[key].IsDefined() && !node_[key].IsNull();
+  }
+  std::string text(const std::string& key, std::string otherwise = {}) {
+    if (!has(key)) return otherwise;
+    if (!node_[key].IsScalar()) return wrong(node_[key], name(key), "a text is expected here"), otherwise;
+    return node_[key].Scalar();
+  }
+  std::string required(const std::string& key) {
+    if (!has(key)) wrong(node_, name(key), "is missing");
+    return text(key);
+  }
+  bool flag(const std::string& key, bool otherwise) {
+    if (!has(key)) return otherwise;
+    bool value = otherwise;
+    if (!YAML::convert<bool>::decode(node_[key], value)) wrong(node_[key], name(key), "true or false is expected here");
+    return value;
+  }
+  double number(const std::string& key, double otherwise) {
+    if (!has(key)) return otherwise;
+    double value = otherwise;
+    if (!YAML::convert<double>::decode(node_[key], value) || !(value >= 0)) {
+      wrong(node_[key], name(key), "a number of at least 0 is expected here");
+      return otherwise;
+    }
+    return value;
+  }
+  // "auto" → 0.
+  int count_or_auto(const std::string& key) {
+    if (text(key, "auto") == "auto") return 0;
+    const double value = number(key, 0);
+    if (value < 1 || value > 1e6 || value != static_cast<int>(value)) {
+      wrong(node_[key], name(key), "auto or a whole number from 1 to 1000000 is expected here");
+      return 0;
+    }
+    return static_cast<int>(value);
+  }
+  std::string one_of(const std::string& key, std::string otherwise, const std::set<std::string>& now,
+                     const std::set<std::string>& later = {}) {
+    const std::string value = text(key, otherwise);
+    if (now.contains(value)) return value;
+    if (later.contains(value)) {
+      wrong(node_[key], name(key), "\"" + value + "\" is not served by this version");
+    } else {
+      std::string list;
+      for (const std::string& each : now) list += (list.empty() ? "" : " | ") + each;
+      wrong(node_[key], name(key), "\"" + value + "\" is none of " + list);
+    }
+    return otherwise;
+  }
+  Reader inner(const std::string& key) {
+    return Reader(file_, name(key), has(key) ? node_[key] : YAML::Node(), error_);
+  }
+  std::vector<Reader> list(const std::string& key) {
+    std::vector<Reader> all;
+    if (!has(key)) return all;
+    if (!node_[key].IsSequence()) return wrong(node_[key], name(key), "a list is expected here"), all;
+    for (std::size_t i = 0; i < node_[key].size(); ++i) {
+      all.emplace_back(file_, fmt::format("{}.{}", name(key), i), node_[key][i], error_);
+    }
+    return all;
+  }
+  void refuse(const std::string& key, std::string_view why) {
+    if (has(key)) wrong(node_[key], name(key), why);
+  }
+  void refuse_value(const std::string& key, std::string_view why) { wrong(node_[key], name(key), why); }
+  // Call last.
+  void no_others() {
+    if (!node_.IsMap()) return;
+    for (const auto& pair : node_) {
+      const std::string key = pair.first.IsScalar() ? pair.first.Scalar() : "?";
+      if (!known_.contains(key)) wrong(pair.first, name(key), "unknown key");
+    }
+  }
+
+ private:
+  std::string name(const std::string& key) const { return path_.empty() ? key : path_ + "." + key; }
+  void wrong(const YAML::Node& where, const std::string& what, std::string_view why) {
+    if (error_->has_value()) return;
+    const int line = where.IsDefined() ? where.Mark().line + 1 : 0;
+    const std::string place = line > 0 ? fmt::format("{}:{}", file_, line) : file_;
+    *error_ = base::Error{ErrorKind::Usage, fmt::format("{}: {}: {}", place, what, why)};
+  }
+
+  std::string file_;
+  std::string path_;
+  YAML::Node node_;
+  std::optional<base::Error>* error_;
+  std::set<std::string> known_;
+};
+
+// --set a.b.0.c=value
+Result<> apply_setting(YAML::Node root, const std::string& setting) {
+  const std::size_t equals = setting.find('=');
+  if (equals == std::string::npos || equals == 0) {
+    return fail(ErrorKind::Usage, "--set " + setting + ": expected key.key=value");
+  }
+  YAML::Node node;
+  node.reset(root);
+  std::istringstream parts(setting.substr(0, equals));
+  for (std::string part; std::getline(parts, part, '.');) {
+    if (part.empty()) return fail(ErrorKind::Usage, "--set " + setting + ": empty key");
+    if (node.IsSequence()) {
+      std::size_t index = 0;
+      const auto [end, ec] = std::from_chars(part.data(), part.data() + part.size(), index);
+      if (ec != std::errc() || end != part.data() + part.size() || index >= node.size()) {
+        return fail(ErrorKind::Usage, "--set " + setting + ": there is no element " + part);
+      }
+      node.reset(node[index]);
+    } else {
+      if (node.IsScalar()) return fail(ErrorKind::Usage, "--set " + setting + ": " + part + " is inside a plain value");
+      node.reset(node[part]);
+    }
+  }
+  try {
+    node = YAML::Load(setting.substr(equals + 1));
+  } catch (const YAML::Exception& e) {
+    return fail(ErrorKind::Usage, "--set " + setting + ": " + e.what());
+  }
+  return {};
+}
+
+void read_identity(Reader identity, Url& url) {
+  const std::string profile = identity.text("profile");
+  if (!profile.empty()) url.options["profile"] = profile;
+  for (const char* key : {"role_arn", "external_id", "session_name", "username", "password_file"}) {
+    identity.refuse(key, "not served by this version (use profile)");
+  }
+  identity.no_others();
+}
+
+void read_source(Reader source, MoveConfig& config, double& max_rcu, int& segments, std::optional<base::Error>& error) {
+  const std::string text = source.required("url");
+  if (error) return;
+  Result<Url> url = parse_url(text);
+  if (!url) {
+    error = url.error();
+    return;
+  }
+  config.source = std::move(*url);
+  if (config.source.scheme != Scheme::DynamoDb) source.refuse_value("url", "a source is dynamodb://REGION");
+  if (!config.source.table.empty()) source.refuse_value("url", "the tables are named under `tables`, not here");
+  read_identity(source.inner("identity"), config.source);
+  max_rcu = source.number("max_rcu", 0);
+  segments = source.count_or_auto("segments");
+  source.no_others();
+}
+
+void read_target(Reader target, MoveConfig& config, std::optional<base::Error>& error) {
+  const std::string text = target.required("url");
+  if (error) return;
+  Result<Url> url = parse_url(text);
+  if (!url) {
+    error = url.error();
+    return;
+  }
+  config.target = std::move(*url);
+  if (config.target.scheme == Scheme::DynamoDb)
+    target.refuse_value("url", "this version writes to sqlite: and file: only");
+  target.refuse("identity", "sqlite: and file: targets have no identity");
+  target.one_of("mode", "auto", {"auto"}, {"M1", "M2", "M3", "M4"});
+  target.number("max_writes", 0);
+  target.text("late");
+  target.no_others();
+}
+
+void read_capture(Reader capture, MoveConfig& config, std::optional<base::Error>& error) {
+  capture.one_of("from", "streams", {"streams"}, {"kinesis", "lambda"});
+  if (capture.text("retain", "local") != "local") {
+    capture.refuse_value("retain",
+                         "this version replays changes as they are read and keeps none elsewhere: only local");
+  }
+  config.enable_stream = capture.flag("enable_stream", true);
+  const std::string ttl = capture.one_of("ttl_deletes", "apply", {"apply", "skip", "count"});
+  config.ttl_deletes = ttl == "skip"    ? replay::TtlDeletes::Skip
+                       : ttl == "count" ? replay::TtlDeletes::Count
+                                        : replay::TtlDeletes::Apply;
+  const std::string wait = capture.text("tip_wait", "auto");
+  if (wait != "auto") {
+    Result<base::Millis> duration = parse_duration(wait);
+    if (!duration) capture.refuse_value("tip_wait", duration.error().what);
+    if (duration) config.tip_wait = *duration;
+  }
+  capture.no_others();
+  if (error) return;
+}
+
+}  // namespace
+
+Result<base::Millis> parse_duration(std::string_view text) {
+  std::int64_t count = 0;
+  const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), count);
+  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  const std::int64_t factor = unit == "ms" ? 1 : unit == "s" ? 1000 : unit == "m" ? 60000 : unit == "h" ? 3600000 : 0;
+  if (ec != std::errc() || factor == 0 || count < 0 || count > 1000000000) {
+    return fail(ErrorKind::Usage, "\"" + std::string(text) + "\" is no duration; expected a number and ms, s, m or h");
+  }
+  return base::Millis(count * factor);
+}
+
+bool glob_matches(std::string_view pattern, std::string_view name) {
+  std::size_t p = 0, n = 0, star = std::string_view::npos, back = 0;
+  while (n < name.size()) {
+    if (p < pattern.size() && (pattern[p] == '?' || pattern[p] == name[n]) && pattern[p] != '*') {
+      ++p, ++n;
+    } else if (p < pattern.size() && pattern[p] == '*') {
+      star = p++;
+      back = n;
+    } else if (star != std::string_view::npos) {
+      p = star + 1;
+      n = ++back;
+    } else {
+      return false;
+    }
+  }
+  while (p < pattern.size() && pattern[p] == '*') ++p;
+  return p == pattern.size();
+}
+
+Result<MoveConfig> parse_move_yaml(const std::string& text, const std::string& path,
+                                   const std::vector<std::string>& settings) {
+  YAML::Node root;
+  try {
+    root = YAML::Load(text);
+  } catch (const YAML::Exception& e) {
+    return fail(ErrorKind::Usage, fmt::format("{}:{}: not YAML: {}", path, e.mark.line + 1, e.msg));
+  }
+  for (const std::string& setting : settings) {
+    if (Result<> applied = apply_setting(root, setting); !applied) return fail(applied.error());
+  }
+  std::optional<base::Error> error;
+  MoveConfig config;
+  Reader top(path, "", root, &error);
+  config.name = top.required("move");
+  if (config.name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") !=
+          std::string::npos ||
+      config.name.starts_with('.')) {
+    top.refuse_value("move", "a move's name is made of letters, digits, _ . and -");
+  }
+  double max_rcu = 0;
+  int segments = 0;
+  read_source(top.inner("source"), config, max_rcu, segments, error);
+  read_target(top.inner("target"), config, error);
+  top.one_of("backfill", "scan", {"scan"}, {"export", "file", "none"});
+  top.refuse("export", "this version back-fills by scan only");
+  read_capture(top.inner("capture"), config, error);
+  Reader verify = top.inner("verify");
+  if (!verify.flag("before_in_sync", true)) {
+    verify.refuse_value("before_in_sync", "this version says in sync only after it has compared both sides");
+  }
+  verify.no_others();
+  Reader limits = top.inner("limits");
+  config.memory_mb = static_cast<std::int64_t>(limits.number("memory_mb", 256));
+  limits.count_or_auto("threads");
+  limits.no_others();
+  Reader admin = top.inner("admin");
+  config.admin_listen = admin.text("listen", config.admin_listen);
+  admin.no_others();
+  for (Reader& table : top.list("tables")) {
+    move::TableSpec spec;
+    spec.source = table.required("name");
+    spec.target = table.text("to");
+    if (!spec.target.empty() && is_glob(spec.source)) table.refuse_value("to", "a glob cannot have one `to`");
+    spec.infer_columns = table.one_of("columns", "inferred", {"inferred", "none"}) == "inferred";
+    spec.max_rcu = table.number("max_rcu", max_rcu);
+    spec.segments = segments;
+    table.refuse("transform", "this version moves items as they are");
+    table.no_others();
+    if (spec.target.empty() && !is_glob(spec.source)) spec.target = spec.source;
+    config.tables.push_back(std::move(spec));
+  }
+  if (!error && config.tables.empty()) top.refuse_value("tables", "no table is named");
+  top.no_others();
+  if (error) return fail(*error);
+  return config;
+}
+
+Result<MoveConfig> read_move_yaml(const std::string& path, const std::vector<std::string>& settings) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  if (file) text << file.rdbuf();
+  if (!file) return fail(ErrorKind::Usage, path + ": cannot be read");
+  return parse_move_yaml(text.str(), path, settings);
+}
+
+Result<MoveConfig> config_of_urls(std::string_view from, std::string_view to,
+                                  const std::vector<std::string>& settings) {
+  Result<Url> source = parse_url(from);
+  if (!source) return fail(source.error());
+  Result<Url> target = parse_url(to);
+  if (!target) return fail(target.error());
+  if (source->scheme != Scheme::DynamoDb) {
+    return fail(ErrorKind::Usage,
+                "--from " + std::string(from) + ": the source of this command is dynamodb://REGION/TABLE");
+  }
+  if (source->table.empty()) {
+    return fail(ErrorKind::Usage, "--from " + std::string(from) + ": no table; expected dynamodb://REGION/TABLE");
+  }
+  if (target->scheme == Scheme::DynamoDb) {
+    return fail(ErrorKind::Usage, "--to " + std::string(to) + ": this version writes to sqlite: and file: only");
+  }
+  // The same reader for --set as for a file: the defaults as YAML, then the settings.
+  YAML::Node root;
+  root["move"] = "m";
+  root["source"]["url"] = "dynamodb://" + source->region;
+  root["target"]["url"] = std::string(to);
+  root["tables"][0]["name"] = source->table;
+  Result<MoveConfig> config = parse_move_yaml(YAML::Dump(root), "--set", settings);
+  if (!config) return config;
+  if (config->tables.size() != 1)
+    return fail(ErrorKind::Usage, "--from and --to move one table; use a move.yaml for more");
+  config->tables[0].source = source->table;
+  config->tables[0].target = target->table.empty() ? source->table : target->table;
+  // A table may be given by its ARN: the last part names the move.
+  config->name = source->table.substr(source->table.find_last_of(":/") + 1);
+  std::map<std::string, std::string> options = config->source.options;
+  config->source = std::move(*source);
+  for (auto& [key, value] : options) config->source.options.emplace(key, value);
+  return config;
+}
+
+}  // namespace moveout::app

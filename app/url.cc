@@ -1,0 +1,142 @@
+#include "app/url.h"
+
+#include <filesystem>
+#include <set>
+
+namespace moveout::app {
+
+using base::ErrorKind;
+using base::Result;
+
+namespace {
+
+std::unexpected<base::Error> wrong(std::string_view text, std::string_view why) {
+  return base::fail(ErrorKind::Usage, "URL \"" + std::string(text) + "\": " + std::string(why));
+}
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+bool percent_decode(std::string_view text, std::string& out) {
+  out.clear();
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      out.push_back(text[i]);
+      continue;
+    }
+    if (i + 2 >= text.size() || hex_digit(text[i + 1]) < 0 || hex_digit(text[i + 2]) < 0) return false;
+    out.push_back(static_cast<char>(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2])));
+    i += 2;
+  }
+  return true;
+}
+
+// Schemes of the field that later versions serve, so that the answer is not "unknown".
+bool known_later(std::string_view scheme) {
+  static const std::set<std::string_view> later{"cql",     "alternator", "postgres", "postgresql", "s3",
+                                                "kinesis", "sqs",        "kafka",    "journal"};
+  return later.contains(scheme);
+}
+
+Result<std::map<std::string, std::string>> parse_options(std::string_view whole, std::string_view query,
+                                                         const std::set<std::string_view>& allowed) {
+  std::map<std::string, std::string> options;
+  while (!query.empty()) {
+    const std::size_t end = query.find('&');
+    const std::string_view pair = query.substr(0, end);
+    query = end == std::string_view::npos ? std::string_view() : query.substr(end + 1);
+    const std::size_t equals = pair.find('=');
+    if (equals == std::string_view::npos) return wrong(whole, "option \"" + std::string(pair) + "\" has no value");
+    const std::string name(pair.substr(0, equals));
+    if (name == "password") {
+      return wrong(name, "a password does not belong in a URL: use the environment or a password file");
+    }
+    if (!allowed.contains(name)) return wrong(whole, "unknown option \"" + name + "\"");
+    std::string value;
+    if (!percent_decode(pair.substr(equals + 1), value)) return wrong(whole, "bad %-escape in option \"" + name + "\"");
+    if (!options.emplace(name, value).second) return wrong(whole, "option \"" + name + "\" stands twice");
+  }
+  return options;
+}
+
+Result<Url> parse_dynamodb(std::string_view whole, std::string_view rest, std::string_view query) {
+  if (!rest.starts_with("//")) return wrong(whole, "expected dynamodb://REGION/TABLE");
+  rest.remove_prefix(2);
+  if (rest.find('@') != std::string_view::npos) {
+    return wrong("dynamodb://…", "credentials do not belong in a URL: use a profile or the environment");
+  }
+  Url url{.scheme = Scheme::DynamoDb, .region = {}, .table = {}, .path = {}, .options = {}};
+  const std::size_t slash = rest.find('/');
+  url.region = rest.substr(0, slash);
+  if (slash != std::string_view::npos && !percent_decode(rest.substr(slash + 1), url.table)) {
+    return wrong(whole, "bad %-escape in the table's name");
+  }
+  Result<std::map<std::string, std::string>> options =
+      parse_options(whole, query, {"endpoint", "profile", "region", "tls"});
+  if (!options) return base::fail(options.error());
+  url.options = std::move(*options);
+  if (url.region.empty()) url.region = url.option("region");
+  return url;
+}
+
+}  // namespace
+
+std::string Url::option(const std::string& name) const {
+  const auto it = options.find(name);
+  return it == options.end() ? std::string() : it->second;
+}
+
+std::string Url::identity() const {
+  switch (scheme) {
+    case Scheme::DynamoDb:
+      return "dynamodb://" + region + "/" + table;
+    case Scheme::Sqlite:
+      return "sqlite:" + std::filesystem::absolute(path).lexically_normal().string();
+    case Scheme::File:
+      return path == "-" ? "-" : "file:" + std::filesystem::absolute(path).lexically_normal().string();
+  }
+  return {};
+}
+
+Result<Url> parse_url(std::string_view text) {
+  if (text == "-") return Url{.scheme = Scheme::File, .region = {}, .table = {}, .path = "-", .options = {}};
+  const std::size_t colon = text.find(':');
+  const std::size_t slash = text.find('/');
+  if (colon == std::string_view::npos || slash < colon) {
+    // A bare path is a file.
+    if (text.empty()) return wrong(text, "empty");
+    return Url{.scheme = Scheme::File, .region = {}, .table = {}, .path = std::string(text), .options = {}};
+  }
+  const std::string_view scheme = text.substr(0, colon);
+  std::string_view rest = text.substr(colon + 1);
+  const std::size_t question = rest.find('?');
+  const std::string_view query = question == std::string_view::npos ? std::string_view() : rest.substr(question + 1);
+  rest = rest.substr(0, question);
+  if (scheme == "dynamodb") return parse_dynamodb(text, rest, query);
+  if (scheme == "sqlite" || scheme == "file") {
+    if (rest.starts_with("//")) rest.remove_prefix(2);
+    Url url{.scheme = scheme == "sqlite" ? Scheme::Sqlite : Scheme::File,
+            .region = {},
+            .table = {},
+            .path = {},
+            .options = {}};
+    if (!percent_decode(rest, url.path)) return wrong(text, "bad %-escape in the path");
+    if (url.path.empty()) return wrong(text, "no path; expected " + std::string(scheme) + ":FILE");
+    const std::set<std::string_view> allowed =
+        url.scheme == Scheme::Sqlite ? std::set<std::string_view>{"table"} : std::set<std::string_view>{};
+    Result<std::map<std::string, std::string>> options = parse_options(text, query, allowed);
+    if (!options) return base::fail(options.error());
+    url.options = std::move(*options);
+    url.table = url.option("table");
+    return url;
+  }
+  if (known_later(scheme)) return wrong(text, "this version cannot serve " + std::string(scheme) + ":// yet");
+  return wrong(
+      text, "unknown scheme \"" + std::string(scheme) + "\"; known: dynamodb://REGION/TABLE, sqlite:FILE, file:PATH");
+}
+
+}  // namespace moveout::app

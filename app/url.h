@@ -1,0 +1,31 @@
+// URLs of sources and targets, as users write them (docs/urls.md).
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace moveout::app {
+
+enum class Scheme { DynamoDb, Sqlite, File };
+
+// dynamodb://REGION/TABLE · sqlite:FILE · file:PATH, each with ?options. Values are percent-decoded.
+struct Url {
+  Scheme scheme = Scheme::File;
+  std::string region;                          // dynamodb: may be empty when the environment names one
+  std::string table;                           // dynamodb: the path; sqlite: ?table=
+  std::string path;                            // sqlite and file; "-" is stdout
+  std::map<std::string, std::string> options;  // endpoint, profile, region, tls (dynamodb); table (sqlite)
+
+  std::string option(const std::string& name) const;
+  // Without options that may change between two starts of one move (endpoint, profile): what the state remembers.
+  std::string identity() const;
+};
+
+// Usage for what is not such a URL, for an unknown option, for a password in it, and for schemes this version cannot
+// serve.
+base::Result<Url> parse_url(std::string_view text);
+
+}  // namespace moveout::app
