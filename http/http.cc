@@ -13,8 +13,12 @@ bool same_name(std::string_view a, std::string_view b) {
 }
 }  // namespace
 
-void Headers::set(std::string_view name, std::string value) {
+void Headers::remove(std::string_view name) {
   std::erase_if(fields_, [&](const auto& field) { return same_name(field.first, name); });
+}
+
+void Headers::set(std::string_view name, std::string value) {
+  remove(name);
   fields_.emplace_back(std::string(name), std::move(value));
 }
 

@@ -19,6 +19,7 @@ class Headers {
  public:
   void add(std::string name, std::string value) { fields_.emplace_back(std::move(name), std::move(value)); }
   void set(std::string_view name, std::string value);
+  void remove(std::string_view name);
   // The first value of that name, or empty.
   std::string_view get(std::string_view name) const;
   bool has(std::string_view name) const;
