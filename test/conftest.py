@@ -26,6 +26,12 @@ def moveout(tmp_path, dynamodb):
     program.stop_all()
 
 
+@pytest.fixture(scope="session")
+def minutes():
+    """How long tests marked long may go on, all together; each takes its share."""
+    return float(os.environ.get("MOVEOUT_MINUTES", "1"))
+
+
 @pytest.fixture
 def table_name(request):
     """A table name of the test's own."""
