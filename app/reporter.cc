@@ -22,7 +22,7 @@ std::string human(double value, const char* unit) {
     value /= 1000;
     ++i;
   }
-  return fmt::format(i == 0 ? "{:.0f} {}{}" : "{:.1f} {}{}", value, prefixes[i], unit);
+  return fmt::format("{:.{}f} {}{}", value, i == 0 ? 0 : 1, prefixes[i], unit);
 }
 
 std::string human_duration(double seconds) {

@@ -2,12 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "base/json.h"
-#include "item/json.h"
-
 namespace moveout::move {
 
-namespace json = base::json;
 using base::ErrorKind;
 using base::fail;
 using base::Result;
@@ -15,7 +11,15 @@ using base::Task;
 
 Task<Result<>> ReplaySink::deliver(capture::CapturedPage page) {
   target::Checkpoints checkpoints{{era_prefix_ + page.checkpoint.first, std::move(page.checkpoint.second)}};
-  return replayer_.apply(std::move(page.changes), std::move(checkpoints));
+  // A newer write of a key that was set aside: once it is applied, what stood in quarantine is history. (A write that
+  // is set aside itself carries its own version there, which resolve() leaves alone.)
+  std::vector<std::pair<std::string, item::Version>> newer;
+  for (const item::Change& change : page.changes) {
+    if (poison_.holds(change.key.encoded())) newer.emplace_back(change.key.encoded(), change.version);
+  }
+  Result<> applied = co_await replayer_.apply(std::move(page.changes), std::move(checkpoints));
+  if (!applied || newer.empty()) co_return applied;
+  co_return co_await poison_.resolve(std::move(newer));
 }
 
 Task<Result<>> StateCheckpoints::commit(target::Checkpoints checkpoints) {
@@ -26,45 +30,15 @@ Task<Result<>> StateCheckpoints::commit(target::Checkpoints checkpoints) {
   return state_.set_checkpoints(std::move(rows));
 }
 
-std::string StateQuarantine::row(const std::string& key) const {
-  return prefix_ + "quarantine/" + item::encode_base64(key);
-}
-
-Task<Result<>> StateQuarantine::load() {
-  Result<state::Rows> rows = co_await store_.read(prefix_ + "quarantine/");
-  if (!rows) co_return fail(rows.error());
-  for (const auto& [name, value] : *rows) {
-    Result<std::string> key = item::decode_base64(std::string_view(name).substr(prefix_.size() + 11));
-    Result<json::value> parsed = base::parse_json(value);
-    const json::value* version = parsed && parsed->is_object() ? parsed->get_object().if_contains("version") : nullptr;
-    if (!key || version == nullptr || !version->is_int64()) {
-      co_return fail(ErrorKind::Corrupt, "state: a quarantine row is damaged");
-    }
-    versions_[*key] = version->get_int64();
-  }
-  co_return Result<>();
-}
-
 Task<Result<>> StateQuarantine::put(std::vector<target::Poison> items) {
-  std::vector<state::Put> puts;
+  std::vector<state::PoisonRow> rows;
   for (target::Poison& poison : items) {
-    const std::int64_t version = poison.version.packed();
-    const auto known = versions_.find(poison.key);
-    if (known != versions_.end() && known->second >= version) continue;
     Result<item::Key> key = item::Key::from_encoded(poison.key);
     log_.warn("quarantine.put",
               {{"key_hash", fmt::format("{:016x}", key ? key->hash() : 0)}, {"reason", poison.reason}});
-    puts.push_back({row(poison.key), json::serialize(json::object{
-                                         {"version", version}, {"reason", poison.reason}, {"item", poison.image}})});
-    versions_[poison.key] = version;
+    rows.push_back({std::move(poison.key), poison.version, std::move(poison.reason), std::move(poison.image)});
   }
-  if (puts.empty()) co_return Result<>();
-  std::vector<state::Expect> expects{owner_.still()};
-  Result<> committed = co_await store_.commit(std::move(puts), std::move(expects));
-  if (!committed && committed.error().kind == ErrorKind::Conflict) {
-    co_return fail(ErrorKind::RunLocked, "another process took this run over; this one stops without writing");
-  }
-  co_return committed;
+  return poison_.put(std::move(rows));
 }
 
 Task<Result<>> ChangedObserver::changing(std::vector<item::Key> keys) {

@@ -2,14 +2,13 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
-#include <map>
 #include <string>
 #include <vector>
 
 #include "capture/stream_capture.h"
 #include "move/table_state.h"
 #include "replay/replayer.h"
+#include "state/poison_store.h"
 #include "target/writer.h"
 #include "verify/changed_keys.h"
 #include "verify/verifier.h"
@@ -19,12 +18,13 @@ namespace moveout::move {
 // Captured pages go straight into replay. Checkpoint names get the era in front, so that eras never mix.
 class ReplaySink final : public capture::Sink {
  public:
-  ReplaySink(replay::Replayer& replayer, std::string era_prefix)
-      : replayer_(replayer), era_prefix_(std::move(era_prefix)) {}
+  ReplaySink(replay::Replayer& replayer, state::PoisonStore& poison, std::string era_prefix)
+      : replayer_(replayer), poison_(poison), era_prefix_(std::move(era_prefix)) {}
   base::Task<base::Result<>> deliver(capture::CapturedPage page) override;
 
  private:
   replay::Replayer& replayer_;
+  state::PoisonStore& poison_;
   std::string era_prefix_;
 };
 
@@ -38,24 +38,15 @@ class StateCheckpoints final : public target::CheckpointSink {
   TableState& state_;
 };
 
-// Items that the target can never hold: rows "table/<T>/quarantine/<key hash>" of the state, counted by key.
+// Items that the target can never hold are set aside in the state.
 class StateQuarantine final : public target::Quarantine {
  public:
-  StateQuarantine(state::Store& store, std::string prefix, Owner owner, base::Log& log)
-      : store_(store), prefix_(std::move(prefix)), owner_(std::move(owner)), log_(log) {}
-  base::Task<base::Result<>> load();
+  StateQuarantine(state::PoisonStore& poison, base::Log& log) : poison_(poison), log_(log) {}
   base::Task<base::Result<>> put(std::vector<target::Poison> items) override;
-  std::uint64_t size() const { return versions_.size(); }
-  bool holds(const item::Key& key) const { return versions_.contains(key.encoded()); }
 
  private:
-  std::string row(const std::string& key) const;
-
-  state::Store& store_;
-  std::string prefix_;
-  Owner owner_;
+  state::PoisonStore& poison_;
   base::Log& log_;
-  std::map<std::string, std::int64_t> versions_;  // by Key::encoded(): Version::packed()
 };
 
 // Remembers the keys that changes touch, from the moment verify begins.

@@ -48,7 +48,8 @@ class TableMove::Impl {
         rng_(rng),
         target_(std::move(target)),
         state_(seams.store, owner, spec_.source),
-        quarantine_(seams.store, state_.prefix(), owner, seams.log),
+        poison_(seams.store, spec_.source),
+        quarantine_(poison_, seams.log),
         checkpoint_sink_(state_),
         writer_(*target_, quarantine_, checkpoint_sink_, seams.clock, rng_.fork(), seams.log),
         changed_(seams.disk, seams.worker, "changed-" + file_name(spec_.source)),
@@ -95,6 +96,7 @@ class TableMove::Impl {
   base::Rng rng_;
   std::unique_ptr<target::Target> target_;
   TableState state_;
+  state::PoisonStore poison_;
   StateQuarantine quarantine_;
   StateCheckpoints checkpoint_sink_;
   target::Writer writer_;
@@ -136,7 +138,7 @@ void TableMove::Impl::enter(Phase phase) {
 // The source is the table this run began with, or the run stops.
 Task<Result<>> TableMove::Impl::open_source() {
   if (Result<> loaded = co_await state_.load(); !loaded) co_return loaded;
-  if (Result<> loaded = co_await quarantine_.load(); !loaded) co_return loaded;
+  if (Result<> loaded = co_await poison_.load(); !loaded) co_return loaded;
   Result<aws::TableDescription> described = co_await seams_.source.describe_table(spec_.source);
   if (!described) co_return fail(described.error());
   table_ = std::move(*described);
@@ -255,7 +257,7 @@ void TableMove::Impl::build_replay() {
   replay::Config replay_config{spec_.source, table_.key, options_.ttl_deletes};
   replayer_.emplace(std::move(replay_config), writer_, seams_.source, allotter_ ? &*allotter_ : nullptr, seams_.clock,
                     seams_.log, observer_);
-  replay_sink_.emplace(*replayer_, era_prefix());
+  replay_sink_.emplace(*replayer_, poison_, era_prefix());
   capture::Config config;
   config.table = spec_.source;
   config.stream_arn = state_.era()->stream_arn;
@@ -408,7 +410,7 @@ Task<Result<>> TableMove::Impl::reach_sync() {
 }
 
 Task<Result<>> TableMove::Impl::claim() {
-  result_.quarantined = quarantine_.size();
+  result_.quarantined = poison_.count();
   if (result_.quarantined > 0 && !options_.accept_quarantine) {
     co_return fail(
         ErrorKind::Quarantine,
@@ -432,7 +434,7 @@ Task<Result<>> TableMove::Impl::compare_changed() {
     if (!report) co_return fail(report.error());
     compare_rcu_ += report->consumed_rcu;
     for (const verify::Difference& difference : report->first) {
-      if (quarantine_.holds(difference.key)) continue;
+      if (poison_.holds(difference.key.encoded())) continue;
       switch (difference.kind) {
         case verify::Difference::Kind::Missing:
           ++result_.missing;
@@ -465,7 +467,7 @@ Task<Result<>> TableMove::Impl::follow() {
   for (;;) {
     co_await seams_.clock.sleep_for(base::Millis(250));
     if (capture_->progress().behind > options_.lag_ends_sync) co_return Result<>();
-    if (quarantine_.size() > result_.quarantined) co_return Result<>();
+    if (poison_.count() > result_.quarantined) co_return Result<>();
     if (changed_.size() > kChangedKeysMax) {
       if (Result<> compared = co_await compare_changed(); !compared) co_return compared;
     }
@@ -498,7 +500,7 @@ Task<Result<>> TableMove::Impl::copy() {
   result_.items = progress.items;
   result_.bytes = progress.bytes;
   result_.consumed_rcu = progress.consumed_rcu + sample_rcu_;
-  result_.quarantined = quarantine_.size();
+  result_.quarantined = poison_.count();
   if (result_.quarantined > 0 && !options_.accept_quarantine) {
     co_return fail(ErrorKind::Quarantine,
                    fmt::format("table {}: {} items cannot stand in the target and were set aside", spec_.source,
@@ -532,7 +534,7 @@ Snapshot TableMove::Impl::snapshot() const {
   now.phase = phase_;
   now.paused = paused_;
   now.total_items = static_cast<std::uint64_t>(table_.item_count);
-  now.quarantined = quarantine_.size();
+  now.quarantined = poison_.count();
   now.changed_keys = changed_.size();
   now.consumed_rcu = sample_rcu_ + compare_rcu_;
   if (backfill_) {
