@@ -1,0 +1,144 @@
+#include "app/cli.h"
+
+#include <CLI/CLI.hpp>
+
+#include <map>
+
+namespace moveout::app {
+
+using base::ErrorKind;
+using base::fail;
+using base::Result;
+
+namespace {
+
+// Flags whose other values belong to later versions: said so, instead of "unknown".
+struct Later {
+  std::string backfill = "scan";
+  std::string retain = "local";
+  std::string export_url;
+  std::string file;
+};
+
+void add_common(CLI::App& app, Command& command) {
+  app.add_option("--state", command.state_dir, "Folder that remembers the move (default .moveout/<move name>)");
+  app.add_option("--max-rcu", command.max_rcu, "Ceiling of read capacity units a second on the source (0: none)")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--set", command.settings, "key.key=value: overrides a setting of move.yaml")->take_all();
+  app.add_flag("--json", command.json, "One JSON object a line on stdout");
+  app.add_option("--log-level", command.log_level, "debug | info | warn | error")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, base::LogLevel>{{"debug", base::LogLevel::Debug},
+                                                                                {"info", base::LogLevel::Info},
+                                                                                {"warn", base::LogLevel::Warn},
+                                                                                {"error", base::LogLevel::Error}}));
+  app.add_flag("!--no-enable-stream", command.enable_stream, "Refuse to switch a stream on when the table has none");
+}
+
+void add_sides(CLI::App& app, Command& command, const char* to) {
+  app.add_option("--from", command.from, "dynamodb://REGION/TABLE");
+  app.add_option("--to", command.to, to);
+}
+
+CLI::App* add(CLI::App& app, Command& command, const std::string& name, const char* words) {
+  CLI::App* sub = app.add_subcommand(name, words);
+  sub->callback([&command, name] { command.name = name; });
+  add_common(*sub, command);
+  return sub;
+}
+
+Result<> check(const Command& command, const Later& later) {
+  const auto usage = [](std::string what) { return fail(ErrorKind::Usage, std::move(what)); };
+  const bool sides = !command.from.empty() || !command.to.empty();
+  const bool moves = command.name == "run" || command.name == "copy" || command.name == "verify";
+  if (moves && sides == !command.move_yaml.empty()) {
+    return usage(command.name + ": give either --from URL --to URL or a MOVE.yaml");
+  }
+  if ((moves || command.name == "scan") && sides && (command.from.empty() || command.to.empty())) {
+    return usage(command.name + ": --from and --to belong together");
+  }
+  if (command.name == "scan" && !sides) return usage("scan: --from URL --to FILE are needed");
+  const bool talks =
+      command.name == "status" || command.name == "pause" || command.name == "resume" || command.name == "finish";
+  if (talks && command.state_dir.empty() && command.move_yaml.empty()) {
+    return usage(command.name + ": give --state DIR or a MOVE.yaml");
+  }
+  if (later.backfill != "scan" || !later.export_url.empty() || !later.file.empty()) {
+    return usage("--backfill " + later.backfill + ": this version back-fills by scan only");
+  }
+  if (later.retain != "local") {
+    return usage("--retain " + later.retain +
+                 ": this version replays changes as they are read and keeps none elsewhere: only local");
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Command> parse_command_line(int argc, const char* const* argv) {
+  Command command;
+  Later later;
+  CLI::App app("moveout: moves live DynamoDB tables to another database, consistently and without downtime", "moveout");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", std::string("moveout ") + kVersion);
+  std::string until;
+
+  CLI::App* run = add(app, command, "run", "The whole move: capture, back-fill, replay, verify, in sync, following");
+  add_sides(*run, command, "sqlite:FILE");
+  run->add_option("move_yaml", command.move_yaml, "MOVE.yaml");
+  run->add_option("--until", until, "in-sync: exit once in sync")->check(CLI::IsMember({"in-sync"}));
+  run->add_option("--backfill", later.backfill, "scan")->check(CLI::IsMember({"scan", "export", "file", "none"}));
+  run->add_option("--retain", later.retain, "local");
+  run->add_option("--export", later.export_url, "(a later version)");
+  run->add_option("--file", later.file, "(a later version)");
+  run->add_flag("--new-backfill", command.new_backfill, "Copy the table again, as a new era");
+  run->add_flag("--accept-quarantine", command.accept_quarantine, "In sync in spite of items the target cannot hold");
+
+  CLI::App* copy = add(app, command, "copy", "The back-fill alone, for a table nobody writes to: nothing is captured");
+  add_sides(*copy, command, "sqlite:FILE");
+  copy->add_option("move_yaml", command.move_yaml, "MOVE.yaml");
+  copy->add_flag("--accept-quarantine", command.accept_quarantine, "Done in spite of items the target cannot hold");
+
+  CLI::App* scan = add(app, command, "scan", "Table to a file of JSON lines");
+  add_sides(*scan, command, "FILE.jsonl[.gz|.zst], or - for stdout");
+  scan->add_option("--format", command.format, "lines")->check(CLI::IsMember({"aws", "lines"}));
+
+  CLI::App* verify = add(app, command, "verify", "Both sides compared, item by item");
+  add_sides(*verify, command, "sqlite:FILE");
+  verify->add_option("move_yaml", command.move_yaml, "MOVE.yaml");
+
+  for (const auto& [name, words] : std::map<std::string, const char*>{
+           {"status", "What a move is doing, or where it stopped"},
+           {"pause", "The running back-fill asks for no more pages (changes are still captured)"},
+           {"resume", "Ends a pause"},
+           {"finish", "Removes what moveout added to the target"}}) {
+    add(app, command, name, words)->add_option("move_yaml", command.move_yaml, "MOVE.yaml");
+  }
+  CLI::App* config = app.add_subcommand("config", "Looks at a move.yaml");
+  config->require_subcommand(1);
+  CLI::App* config_check = config->add_subcommand("check", "Says what a move.yaml would do, or what is wrong with it");
+  add_common(*config_check, command);
+  config_check->add_option("move_yaml", command.move_yaml, "MOVE.yaml")->required();
+  config_check->callback([&command] { command.name = "config-check"; });
+  app.add_subcommand("version", "The version and what it was built with")->callback([&command] {
+    command.name = "version";
+  });
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    command.name = "help";
+    command.help = app.help();
+    for (const CLI::App* sub : app.get_subcommands()) command.help = sub->help();
+    return command;
+  } catch (const CLI::CallForVersion&) {
+    command.name = "version";
+    return command;
+  } catch (const CLI::ParseError& e) {
+    return fail(ErrorKind::Usage, std::string(e.what()) + " (moveout --help)");
+  }
+  command.until_in_sync = until == "in-sync";
+  if (Result<> checked = check(command, later); !checked) return fail(checked.error());
+  return command;
+}
+
+}  // namespace moveout::app
