@@ -8,7 +8,6 @@ namespace {
 
 // Of JSON that is not attribute values (ConsumedCapacity and the like): deep enough for every answer, and for the
 // stack.
-constexpr int kAnyDepthMax = 64;
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
@@ -144,11 +143,21 @@ bool Cursor::accept_after_space(char c) {
   return true;
 }
 
-bool Cursor::literal(std::string_view word) {
+bool Cursor::scalar(std::string_view* out) {
   space();
-  if (static_cast<std::size_t>(end_ - at_) < word.size() || std::memcmp(at_, word.data(), word.size()) != 0)
-    return false;
-  at_ += word.size();
+  const char* const start = at_;
+  while (at_ != end_ && !is_json_space(*at_) && *at_ != ',' && *at_ != '}' && *at_ != ']') ++at_;
+  *out = since(start);
+  return true;
+}
+
+bool Cursor::escapes() {
+  while (at_ != end_) {
+    const void* const backslash = std::memchr(at_, '\\', static_cast<std::size_t>(end_ - at_));
+    if (backslash == nullptr) return true;
+    at_ = static_cast<const char*>(backslash);
+    if (!escape()) return false;
+  }
   return true;
 }
 
@@ -193,132 +202,41 @@ bool Cursor::hex4(unsigned* out) {
   return true;
 }
 
-bool Cursor::tag(Type* type) {
-  RawString name;
-  const char* const start = at_;
-  if (!string(&name)) return false;
-  if (name.text == "S") {
-    *type = Type::S;
-  } else if (name.text == "N") {
-    *type = Type::N;
-  } else if (name.text == "M") {
-    *type = Type::M;
-  } else if (name.text == "L") {
-    *type = Type::L;
-  } else if (name.text == "BOOL") {
-    *type = Type::Bool;
-  } else if (name.text == "NULL") {
-    *type = Type::Null;
-  } else if (name.text == "B") {
-    *type = Type::B;
-  } else if (name.text == "SS") {
-    *type = Type::SS;
-  } else if (name.text == "NS") {
-    *type = Type::NS;
-  } else if (name.text == "BS") {
-    *type = Type::BS;
-  } else {
-    return fail_at(start, "a type tag of DynamoDB");
-  }
-  return expect(':', "a colon");
-}
-
-bool Cursor::attribute_value_slowly(Type* type, std::string_view* raw, int depth) {
-  space();
-  const char* const whole = at_;
-  if (!expect('{', "a value in its type tag")) return false;
-  if (accept('}')) {
-    if (depth >= kDepthMax) return fail_at(whole, "at most 32 levels");
-    *type = Type::M;
-    *raw = "{}";
-    return true;
-  }
-  if (!tag(type)) return false;
-  space();
-  const char* const start = at_;
-  if (!tagged(*type, depth)) return false;
-  *raw = since(start);
-  return expect('}', "one type tag a value");
-}
-
-bool Cursor::tagged(Type type, int depth) {
-  RawString text;
-  switch (type) {
-    case Type::S:
-    case Type::N:
-    case Type::B:
-      return string(&text);
-    case Type::Bool:
-      return literal("true") || literal("false") || fail("true or false");
-    case Type::Null:
-      return literal("true") || fail("true");
-    case Type::SS:
-    case Type::NS:
-    case Type::BS: {
-      bool empty = true;
-      const char* const start = at_;
-      if (!array([&] {
-            empty = false;
-            return string(&text);
-          })) {
-        return false;
-      }
-      return !empty || fail_at(start, "a set that is not empty");
-    }
-    case Type::L:
-    case Type::M: {
-      if (depth >= kDepthMax) return fail("at most 32 levels");
-      Type inner;
-      std::string_view raw;
-      if (type == Type::L) return array([&] { return attribute_value(&inner, &raw, depth + 1); });
-      return object([&](const RawString&) { return attribute_value(&inner, &raw, depth + 1); });
+bool type_of_tag(std::string_view tag, Type* type) {
+  constexpr std::pair<std::string_view, Type> kTags[] = {
+      {"S", Type::S},       {"N", Type::N}, {"M", Type::M},   {"L", Type::L},   {"BOOL", Type::Bool},
+      {"NULL", Type::Null}, {"B", Type::B}, {"SS", Type::SS}, {"NS", Type::NS}, {"BS", Type::BS}};
+  for (const auto& [name, its] : kTags) {
+    if (name == tag) {
+      *type = its;
+      return true;
     }
   }
-  return fail("a type tag of DynamoDB");
+  return false;
 }
 
-bool Cursor::number() {
-  const char* const start = at_;
-  if (at_ != end_ && *at_ == '-') ++at_;
-  const char* const whole = at_;
-  while (at_ != end_ && is_digit(*at_)) ++at_;
-  if (at_ == whole || (*whole == '0' && at_ - whole > 1)) return fail_at(start, "a value");
-  if (at_ != end_ && *at_ == '.') {
-    const char* const fraction = ++at_;
-    while (at_ != end_ && is_digit(*at_)) ++at_;
-    if (at_ == fraction) return fail("a digit");
+bool is_json_number(std::string_view text) {
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  const auto digits = [&] {
+    const char* const start = at;
+    while (at != end && is_digit(*at)) ++at;
+    return at - start;
+  };
+  if (at != end && *at == '-') ++at;
+  const char* const whole = at;
+  const auto whole_digits = digits();
+  if (whole_digits == 0 || (*whole == '0' && whole_digits > 1)) return false;
+  if (at != end && *at == '.') {
+    ++at;
+    if (digits() == 0) return false;
   }
-  if (at_ != end_ && (*at_ == 'e' || *at_ == 'E')) {
-    ++at_;
-    if (at_ != end_ && (*at_ == '+' || *at_ == '-')) ++at_;
-    const char* const exponent = at_;
-    while (at_ != end_ && is_digit(*at_)) ++at_;
-    if (at_ == exponent) return fail("a digit");
+  if (at != end && (*at == 'e' || *at == 'E')) {
+    ++at;
+    if (at != end && (*at == '+' || *at == '-')) ++at;
+    if (digits() == 0) return false;
   }
-  return true;
-}
-
-bool Cursor::any_value(int depth) {
-  if (depth > kAnyDepthMax) return fail("at most 64 levels");
-  space();
-  if (at_ == end_) return fail("a value");
-  RawString text;
-  switch (*at_) {
-    case '"':
-      return string(&text);
-    case '{':
-      return object([&](const RawString&) { return any_value(depth + 1); });
-    case '[':
-      return array([&] { return any_value(depth + 1); });
-    case 't':
-      return literal("true") || fail("true");
-    case 'f':
-      return literal("false") || fail("false");
-    case 'n':
-      return literal("null") || fail("null");
-    default:
-      return number();
-  }
+  return at == end;
 }
 
 }  // namespace moveout::item

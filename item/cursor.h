@@ -1,10 +1,8 @@
-// Cursor: one forward walk over JSON text, shared by the tree parser and the slicer. Internal to item/.
-// Steps answer false once the text is wrong; the cursor then knows where, and what it expected.
+// Cursor: one forward walk over JSON text, for the tree parser and whatever small text there is. Internal to item/ (and
+// lent to aws/ for error bodies). Once the text is wrong the cursor knows where, and what it expected.
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
-#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -13,15 +11,9 @@
 #endif
 
 #include "base/error.h"
-#include "item/json.h"
+#include "item/grammar.h"
 
 namespace moveout::item {
-
-// A string as it stands in the text, without its quotes. Its escapes are checked.
-struct RawString {
-  std::string_view text;
-  bool escaped = false;  // holds a backslash
-};
 
 // The decoded text, appended. Never fails: the cursor checked the escapes.
 void unescape(std::string& out, const RawString& raw);
@@ -49,7 +41,7 @@ inline const char* find_special(const char* at, const char* end) {
   return end;
 }
 
-class Cursor {
+class Cursor : public Grammar<Cursor> {
  public:
   explicit Cursor(std::string_view text) : begin_(text.data()), at_(begin_), end_(begin_ + text.size()) {}
 
@@ -58,7 +50,17 @@ class Cursor {
 
   // Skips white space.
   void space() {
-    while (at_ != end_ && (*at_ == ' ' || *at_ == '\n' || *at_ == '\r' || *at_ == '\t')) ++at_;
+    while (at_ != end_ && is_json_space(*at_)) ++at_;
+  }
+  // Skips white space: where the next token starts.
+  const char* next() {
+    space();
+    return at_;
+  }
+  // The next token's first byte, 0 at the end.
+  char peek() {
+    space();
+    return at_ != end_ ? *at_ : '\0';
   }
   // After white space: is `c` next? Consumed when it is.
   bool accept(char c) {
@@ -74,69 +76,28 @@ class Cursor {
     space();
     return at_ == end_ || fail("nothing more");
   }
-  bool literal(std::string_view word);
 
-  // A string with its quotes, after white space. Escapes and lone surrogates are checked, UTF-8 is not.
+  // A string with its quotes. Escapes and lone surrogates are checked, UTF-8 is not.
   bool string(RawString* out) {
     if (!expect('"', "a string")) return false;
     const char* const start = at_;
     at_ = find_special(at_, end_);
     if (at_ != end_ && *at_ == '"') {
-      out->text = since(start);
-      out->escaped = false;
+      *out = {since(start), false};
       ++at_;
       return true;
     }
     return string_rest(start, out);
   }
-
-  // One attribute value {"TAG":…}, walked over: tags, shapes, balance, strings and depth are checked; numbers, base64
-  // and duplicates are not. `raw` is the text inside the tag, `{}` for a bare {}.
-  bool attribute_value(Type* type, std::string_view* raw, int depth = 0) {
-    // What nearly every attribute looks like on the wire: {"S":"…"}, {"N":"…"}, {"B":"…"} without white space.
-    if (end_ - at_ >= 8) {
-      std::uint64_t head;
-      std::memcpy(&head, at_, 8);
-      const char letter = at_[2];
-      if ((head & word_of("\xFF\xFF\0\xFF\xFF\xFF\0\0")) == word_of("{\"\0\":\"\0\0") &&
-          (letter == 'S' || letter == 'N' || letter == 'B')) {
-        at_ += 5;
-        const char* const start = at_;
-        RawString text;
-        if (!string(&text)) return false;
-        *type = letter == 'S' ? Type::S : letter == 'N' ? Type::N : Type::B;
-        *raw = since(start);
-        return expect('}', "the end of a value");
-      }
-    }
-    return attribute_value_slowly(type, raw, depth);
+  // What stands before the next white space, comma, bracket or the end: a literal or a number, if it is anything.
+  bool scalar(std::string_view* out);
+  bool take_simple(Type* type) {
+    if (end_ - at_ < 8 || !is_simple(at_, type)) return false;
+    at_ += 5;
+    return true;
   }
-  // The tag of a value and the colon after it.
-  bool tag(Type* type);
-  // Any JSON value.
-  bool any_value(int depth = 0);
-
-  // An object: `member(const RawString& name)` is called after each name and its colon and walks over the value.
-  template <class Member>
-  bool object(Member&& member) {
-    if (!expect('{', "an object")) return false;
-    if (accept('}')) return true;
-    do {
-      RawString name;
-      if (!string(&name) || !expect(':', "a colon") || !member(name)) return false;
-    } while (accept(','));
-    return expect('}', "a comma or the end of an object");
-  }
-  // An array: `element()` walks over each.
-  template <class Element>
-  bool array(Element&& element) {
-    if (!expect('[', "an array")) return false;
-    if (accept(']')) return true;
-    do {
-      if (!element()) return false;
-    } while (accept(','));
-    return expect(']', "a comma or the end of an array");
-  }
+  // Every escape from here to the end, wherever it stands.
+  bool escapes();
 
   // Remembers what was expected here (first wins), answers false.
   bool fail(const char* expected) { return fail_at(at_, expected); }
@@ -146,18 +107,10 @@ class Cursor {
   base::Error error(std::string_view what) const;
 
  private:
-  static std::uint64_t word_of(const char (&bytes)[9]) {
-    std::uint64_t word;
-    std::memcpy(&word, bytes, 8);
-    return word;
-  }
   bool accept_after_space(char c);
   bool string_rest(const char* start, RawString* out);
   bool escape();
   bool hex4(unsigned* out);
-  bool number();
-  bool attribute_value_slowly(Type* type, std::string_view* raw, int depth);
-  bool tagged(Type type, int depth);
 
   const char* begin_;
   const char* at_;

@@ -39,8 +39,7 @@ class Parser {
 
   // `depth` is the number of L and M around the value.
   bool tagged_value(Value* value, int depth) {
-    cursor_.space();
-    const char* const start = cursor_.at();
+    const char* const start = cursor_.next();
     if (!cursor_.expect('{', "a value in its type tag")) return false;
     if (cursor_.accept('}')) {
       *value = Value(Map());
@@ -62,13 +61,14 @@ class Parser {
       case Type::B:
         return scalar<Binary>(value);
       case Type::Bool: {
-        const bool yes = cursor_.literal("true");
+        bool yes;
+        if (!cursor_.boolean(&yes)) return false;
         *value = Value(yes);
-        return yes || cursor_.literal("false") || cursor_.fail("true or false");
+        return true;
       }
       case Type::Null:
         *value = Value(Null{});
-        return cursor_.literal("true") || cursor_.fail("true");
+        return cursor_.word("true", "true");
       case Type::L: {
         List list;
         if (!cursor_.array([&] { return tagged_value(&list.emplace_back(), depth + 1); })) return false;

@@ -1,6 +1,8 @@
 #include "item/slice.h"
 
+#include <algorithm>
 #include <charconv>
+#include <cstring>
 #include <limits>
 
 #include "item/cursor.h"
@@ -10,68 +12,45 @@ namespace moveout::item {
 namespace {
 
 bool equals(const RawString& name, const std::string& wanted) {
-  if (!name.escaped) return name.text == wanted;
+  if (name.text.size() == wanted.size() && std::memcmp(name.text.data(), wanted.data(), wanted.size()) == 0) {
+    return name.text.find('\\') == std::string_view::npos;
+  }
+  // Every escape is longer than what it stands for.
+  if (!name.escaped || name.text.size() <= wanted.size()) return false;
   std::string plain;
   unescape(plain, name);
   return plain == wanted;
 }
 
-RawString without_quotes(std::string_view raw) {
-  const std::string_view text = raw.substr(1, raw.size() - 2);
-  return {text, text.find('\\') != std::string_view::npos};
-}
-
 // A whole number as DynamoDB writes it, which most number keys are: needs no parsing to be canonical.
 bool is_plain_integer(std::string_view text) {
   if (text.empty() || text.size() > 38 || text[0] == '0') return false;
-  for (const char c : text) {
-    if (c < '0' || c > '9') return false;
-  }
-  return true;
-}
-
-const char* append_number(std::string& out, const RawString& raw) {
-  std::string plain;
-  std::string_view text = raw.text;
-  if (raw.escaped) {
-    unescape(plain, raw);
-    text = plain;
-  }
-  if (is_plain_integer(text)) {
-    out.append(text);
-    return nullptr;
-  }
-  const auto number = Number::parse(text);
-  if (!number) return "a number of DynamoDB in the key";
-  number->append_to(out);
-  return nullptr;
+  return std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
 // One key part from the raw text of its value; what was expected instead, when it cannot be one.
 const char* append_part(std::string& out, KeyType type, std::string_view raw, std::size_t bytes_max) {
-  const RawString text = without_quotes(raw);
-  const std::size_t start = out.size();
-  append_key_part(out, type, {});
-  const std::size_t value_at = out.size();
-  switch (type) {
-    case KeyType::S:
-      unescape(out, text);
-      break;
-    case KeyType::N:
-      if (const char* expected = append_number(out, text)) return expected;
-      break;
-    case KeyType::B: {
-      const auto bytes = decode_base64(raw);
-      if (!bytes) return "base64 in the key";
-      out += *bytes;
-      break;
-    }
+  std::string_view bytes = raw.substr(1, raw.size() - 2);
+  std::string decoded;
+  if (type == KeyType::B) {
+    auto binary = decode_base64(raw);
+    if (!binary) return "base64 in the key";
+    decoded = *std::move(binary);
+    bytes = decoded;
+  } else if (std::memchr(bytes.data(), '\\', bytes.size()) != nullptr) {
+    unescape(decoded, {bytes, true});
+    bytes = decoded;
   }
-  const std::size_t size = out.size() - value_at;
-  if (size == 0) return "a key that is not empty";
-  if (size > bytes_max) return "a key within its limit of bytes";
-  out[start + 3] = static_cast<char>(size >> 8);  // at most 2048: the upper two bytes stay zero
-  out[start + 4] = static_cast<char>(size);
+  if (type == KeyType::N && !is_plain_integer(bytes)) {
+    const auto number = Number::parse(bytes);
+    if (!number) return "a number of DynamoDB in the key";
+    decoded.clear();
+    number->append_to(decoded);
+    bytes = decoded;
+  }
+  if (bytes.empty()) return "a key that is not empty";
+  if (bytes.size() > bytes_max) return "a key within its limit of bytes";
+  append_key_part(out, type, bytes);
   return nullptr;
 }
 
@@ -92,10 +71,11 @@ class ItemWalk {
  public:
   explicit ItemWalk(const KeySchema* schema) : schema_(schema) {}
 
-  bool walk(Cursor& cursor, std::string& keys) const {
+  template <class AnyCursor>
+  bool walk(AnyCursor& cursor, std::string& keys) const {
     std::string_view partition;
     std::string_view sort;
-    const char* const start = cursor.at();
+    const char* const start = cursor.next();
     const bool walked = cursor.object([&](const RawString& name) {
       Type type;
       std::string_view raw;
@@ -121,7 +101,9 @@ class ItemWalk {
   }
 
  private:
-  static bool take(Cursor& cursor, const KeyAttribute& wanted, Type type, std::string_view raw, std::string_view* out) {
+  template <class AnyCursor>
+  static bool take(AnyCursor& cursor, const KeyAttribute& wanted, Type type, std::string_view raw,
+                   std::string_view* out) {
     if (type != type_of(wanted.type)) return cursor.fail_at(raw.data(), "a key attribute of the table's type");
     if (!out->empty()) return cursor.fail_at(raw.data(), "each key attribute once");
     *out = raw;
@@ -131,12 +113,11 @@ class ItemWalk {
   const KeySchema* schema_;
 };
 
-template <class T>
-bool read_number(Cursor& cursor, T* out) {
-  cursor.space();
-  const char* const start = cursor.at();
-  if (!cursor.any_value()) return false;
-  const std::string_view text = cursor.since(start);
+template <class AnyCursor, class T>
+bool read_number(AnyCursor& cursor, T* out) {
+  const char* const start = cursor.next();
+  std::string_view text;
+  if (!cursor.scalar(&text) || !is_json_number(text)) return cursor.fail_at(start, "a number");
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *out);
   return (error == std::errc() && end == text.data() + text.size()) || cursor.fail_at(start, "a number");
 }
@@ -154,44 +135,30 @@ void Page::clear() {
   key_ends_.clear();
 }
 
+// By which the walk goes: an Index where it can be built, else, and to say what is wrong, the text itself.
+template <class AnyCursor>
 class PageSlicer {
  public:
-  PageSlicer(std::string_view body, const KeySchema* schema, Page& page)
-      : body_(body), cursor_(body), walk_(schema), keyed_(schema != nullptr), page_(page) {}
+  PageSlicer(std::string_view body, AnyCursor cursor, const KeySchema* schema, Page& page)
+      : body_(body), cursor_(cursor), walk_(schema), keyed_(schema != nullptr), page_(page) {}
 
-  base::Result<> page() {
-    return run([this] {
-      if (!cursor_.object([&](const RawString& name) { return member(name); })) return false;
-      if (!has_items_) return cursor_.fail("a member Items");
-      return !has_count_ || page_.count == static_cast<std::int64_t>(page_.items.size()) ||
-             cursor_.fail_at(body_.data(), "as many items as Count says");
-    });
+  static Index& index_of(Page& page) { return page.index_; }
+  const AnyCursor& cursor() const { return cursor_; }
+
+  bool page() {
+    if (!cursor_.object([&](const RawString& name) { return member(name); })) return false;
+    if (!has_items_) return cursor_.fail("a member Items");
+    if (has_count_ && page_.count != static_cast<std::int64_t>(page_.items.size())) {
+      return cursor_.fail_at(body_.data(), "as many items as Count says");
+    }
+    return cursor_.finish();
   }
-  base::Result<> array() {
-    return run([this] { return items(); });
-  }
+  bool array() { return items() && cursor_.finish(); }
 
  private:
-  template <class Walk>
-  base::Result<> run(Walk&& walk) {
-    page_.clear();
-    // Offsets into keys_ have 32 bits; the protocol's answers have 16 MB at most.
-    if (body_.size() > std::numeric_limits<std::uint32_t>::max() / 2) {
-      return base::fail(base::ErrorKind::TooLarge, "an answer of over 2 GiB");
-    }
-    bool good = true;
-    if (const std::size_t at = find_invalid_utf8(body_); at != std::string_view::npos) {
-      good = cursor_.fail_at(body_.data() + at, "UTF-8");
-    }
-    if (good && walk() && cursor_.finish()) return {};
-    page_.clear();
-    return base::fail(cursor_.error("a malformed page"));
-  }
-
   bool items() {
     return cursor_.array([this] {
-      cursor_.space();
-      const char* const start = cursor_.at();
+      const char* const start = cursor_.next();
       if (!walk_.walk(cursor_, page_.keys_)) return false;
       page_.items.push_back(cursor_.since(start));
       if (keyed_) page_.key_ends_.push_back(static_cast<std::uint32_t>(page_.keys_.size()));
@@ -205,17 +172,15 @@ class PageSlicer {
     if (name.text == "ScannedCount") return once(&has_scanned_) && read_number(cursor_, &page_.scanned_count);
     if (name.text == "LastEvaluatedKey") return once(&has_last_) && last_evaluated_key();
     if (name.text == "ConsumedCapacity") return once(&has_capacity_) && capacity();
-    cursor_.space();
-    const char* const start = cursor_.at();
+    const char* const start = cursor_.next();
     if (!cursor_.any_value()) return false;
     page_.others.push_back({name.text, cursor_.since(start)});
     return true;
   }
 
   bool last_evaluated_key() {
-    cursor_.space();
-    if (cursor_.literal("null")) return true;
-    const char* const start = cursor_.at();
+    if (cursor_.peek() == 'n') return cursor_.word("null", "null");
+    const char* const start = cursor_.next();
     bool empty = true;
     if (!cursor_.object([&](const RawString&) {
           empty = false;
@@ -231,8 +196,7 @@ class PageSlicer {
   }
 
   bool capacity() {
-    cursor_.space();
-    if (cursor_.literal("null")) return true;
+    if (cursor_.peek() == 'n') return cursor_.word("null", "null");
     return cursor_.object([&](const RawString& name) {
       if (name.text == "CapacityUnits") return read_number(cursor_, &page_.consumed_capacity);
       return cursor_.any_value();
@@ -246,7 +210,7 @@ class PageSlicer {
   }
 
   std::string_view body_;
-  Cursor cursor_;
+  AnyCursor cursor_;
   ItemWalk walk_;
   bool keyed_;
   Page& page_;
@@ -257,14 +221,42 @@ class PageSlicer {
   bool has_capacity_ = false;
 };
 
-base::Result<> slice_page(std::string_view body, const KeySchema& schema, Page& page) {
-  return PageSlicer(body, &schema, page).page();
+namespace {
+
+// `whole(slicer)` runs the slicer over a page or an array.
+template <class Whole>
+base::Result<> slice(std::string_view body, const KeySchema* schema, Page& page, Whole&& whole) {
+  page.clear();
+  // Offsets of keys have 32 bits; the protocol's answers have 16 MB at most.
+  if (body.size() > std::numeric_limits<std::uint32_t>::max() / 2) {
+    return base::fail(base::ErrorKind::TooLarge, "an answer of over 2 GiB");
+  }
+  Index& index = PageSlicer<IndexCursor>::index_of(page);
+  if (index.build(body)) {
+    PageSlicer<IndexCursor> fast(body, IndexCursor(body, index), schema, page);
+    if (whole(fast)) return {};
+    page.clear();
+  }
+  PageSlicer<Cursor> slow(body, Cursor(body), schema, page);
+  Cursor invalid(body);
+  const std::size_t at = find_invalid_utf8(body);
+  if (at == std::string_view::npos ? whole(slow) : invalid.fail_at(body.data() + at, "UTF-8")) return {};
+  page.clear();
+  return base::fail((at == std::string_view::npos ? slow.cursor() : invalid).error("a malformed page"));
 }
 
-base::Result<> slice_page(std::string_view body, Page& page) { return PageSlicer(body, nullptr, page).page(); }
+}  // namespace
+
+base::Result<> slice_page(std::string_view body, const KeySchema& schema, Page& page) {
+  return slice(body, &schema, page, [](auto& slicer) { return slicer.page(); });
+}
+
+base::Result<> slice_page(std::string_view body, Page& page) {
+  return slice(body, nullptr, page, [](auto& slicer) { return slicer.page(); });
+}
 
 base::Result<> slice_items(std::string_view array, const KeySchema& schema, Page& page) {
-  return PageSlicer(array, &schema, page).array();
+  return slice(array, &schema, page, [](auto& slicer) { return slicer.array(); });
 }
 
 base::Result<> append_key_of_json(const KeySchema& schema, std::string_view item_json, std::string& out) {

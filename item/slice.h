@@ -7,11 +7,13 @@
 #include <vector>
 
 #include "base/error.h"
+#include "item/index.h"
 #include "item/key.h"
 
 namespace moveout::item {
 
-// What one Scan or Query answer holds; views into its body. Reuse one Page for many bodies: its memory is kept.
+// What one Scan or Query answer holds; views into its body. Reuse one Page for many bodies: its memory, about that of
+// the largest body, is kept.
 class Page {
  public:
   struct Member {
@@ -34,7 +36,9 @@ class Page {
   void clear();
 
  private:
+  template <class Cursor>
   friend class PageSlicer;
+  Index index_;
   std::string keys_;
   std::vector<std::uint32_t> key_ends_;
 };
