@@ -35,7 +35,7 @@ target_link_libraries(moveout_flags INTERFACE Boost::headers Threads::Threads fm
 set(PARTS_item simdjson::simdjson PkgConfig::xxhash)
 set(PARTS_sigv4 OpenSSL::Crypto)
 set(PARTS_net OpenSSL::SSL PkgConfig::isal ZLIB::ZLIB)
-set(PARTS_aws PkgConfig::isal Boost::url)
+set(PARTS_aws simdjson::simdjson PkgConfig::isal Boost::url)
 set(PARTS_state SQLite::SQLite3)
 set(PARTS_target SQLite::SQLite3 PkgConfig::zstd ZLIB::ZLIB)
 set(PARTS_schema simdjson::simdjson)

@@ -8,16 +8,10 @@
 #include "base/clock.h"
 #include "http/http.h"
 #include "sigv4/canonical.h"
+#include "sigv4/credentials.h"
 #include "sigv4/signing_key.h"
 
 namespace moveout::sigv4 {
-
-struct Credentials {
-  std::string access_key_id;
-  std::string secret_access_key;         // never in a log, an error or a state
-  std::string session_token;             // empty for long-lived keys; a secret too
-  std::optional<base::Instant> expires;  // for whoever refreshes them; the signer does not look
-};
 
 // Not thread-safe: holds the hashing contexts, scratch memory and the latest signing keys. One for each executor.
 class Signer {
