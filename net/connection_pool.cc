@@ -13,10 +13,6 @@ using base::fail;
 using base::Result;
 using base::Task;
 
-void throw_if_cancelled(const ErrorCode& ec, const Connection& connection) {
-  if (ec == asio::error::operation_aborted && !connection.expired) throw boost::system::system_error(ec);
-}
-
 Pool::Lease::Lease(std::shared_ptr<Pool> pool, Host& host, std::unique_ptr<Connection> connection)
     : pool_(std::move(pool)), host_(&host), connection_(std::move(connection)) {}
 
@@ -29,7 +25,7 @@ Pool::Lease::Lease(Lease&& other) noexcept
 Pool::Lease::~Lease() {
   if (!pool_) return;
   if (connection_ && !keep_) {
-    pool_->forget(connection_.get());
+    pool_->forget(*connection_);
     connection_.reset();
   }
   pool_->give_back(*host_, std::move(connection_));
@@ -38,14 +34,16 @@ Pool::Lease::~Lease() {
 Connection& Pool::Lease::open_connection() {
   MOVEOUT_ASSERT(!connection_);
   connection_ = std::make_unique<Connection>(Stream::Socket(pool_->executor_));
-  pool_->watched_.insert(connection_.get());
+  pool_->deadlines_.add(*connection_);
   ++pool_->counts.opened;
   ++pool_->counts.open;
   return *connection_;
 }
 
 Pool::Pool(base::Executor executor, HttpClientOptions options)
-    : executor_(std::move(executor)), options_(std::move(options)), timer_(executor_) {
+    : executor_(std::move(executor)),
+      options_(std::move(options)),
+      deadlines_(executor_, [this](Deadlines::Watched& late) { expire(static_cast<Connection&>(late)); }) {
   MOVEOUT_ASSERT(options_.connections_max > 0);
 }
 
@@ -85,8 +83,9 @@ Task<Result<Pool::Lease>> Pool::acquire(http::Endpoint endpoint, TimePoint deadl
   while (!host.idle.empty()) {
     std::unique_ptr<Connection> connection = std::move(host.idle.back());
     host.idle.pop_back();
+    connection->idle = false;
     if (!connection->stream.stale()) co_return Lease(self, host, std::move(connection));
-    forget(connection.get());
+    forget(*connection);
     --host.open;
   }
   if (host.open < options_.connections_max) {
@@ -107,7 +106,7 @@ Task<Result<Pool::Lease>> Pool::acquire(http::Endpoint endpoint, TimePoint deadl
   place.waiter.state = Waiter::State::Taken;
   std::unique_ptr<Connection> connection = std::move(place.waiter.connection);
   if (connection && connection->stream.stale()) {
-    forget(connection.get());
+    forget(*connection);
     connection.reset();
   }
   co_return Lease(self, host, std::move(connection));
@@ -115,7 +114,7 @@ Task<Result<Pool::Lease>> Pool::acquire(http::Endpoint endpoint, TimePoint deadl
 
 void Pool::give_back(Host& host, std::unique_ptr<Connection> connection) {
   if (connection && closed_) {
-    forget(connection.get());
+    forget(*connection);
     connection.reset();
   }
   if (!host.waiting.empty()) {
@@ -130,62 +129,38 @@ void Pool::give_back(Host& host, std::unique_ptr<Connection> connection) {
     --host.open;
     return;
   }
+  connection->idle = true;
   watch(*connection, std::chrono::steady_clock::now() + options_.idle_timeout);
   host.idle.push_back(std::move(connection));
 }
 
-void Pool::watch(Connection& connection, TimePoint deadline) {
-  connection.deadline = deadline;
-  // Deadlines mostly grow, so the timer is mostly armed early enough; sweep() arms it again.
-  if (deadline < armed_) arm(deadline);
-}
-
-void Pool::arm(TimePoint at) {
-  armed_ = at;
-  timer_.expires_at(at);
-  timer_.async_wait([weak = weak_from_this()](const ErrorCode& ec) {
-    if (ec) return;
-    if (const auto self = weak.lock()) self->sweep();
-  });
-}
-
-void Pool::sweep() {
-  const TimePoint now = std::chrono::steady_clock::now();
-  armed_ = TimePoint::max();
+void Pool::expire(Connection& connection) {
+  if (!connection.idle) {
+    connection.expire();
+    return;
+  }
   for (auto& [endpoint, host] : hosts_) {
-    const std::size_t removed = std::erase_if(host.idle, [&](const std::unique_ptr<Connection>& connection) {
-      if (connection->deadline > now) return false;
-      forget(connection.get());
+    host.open -= std::erase_if(host.idle, [&](const std::unique_ptr<Connection>& one) {
+      if (one.get() != &connection) return false;
+      forget(connection);
       return true;
     });
-    host.open -= removed;
   }
-  TimePoint next = TimePoint::max();
-  for (Connection* connection : watched_) {
-    if (connection->deadline <= now) {
-      connection->expired = true;
-      connection->deadline = TimePoint::max();
-      connection->stream.close();
-    } else {
-      next = std::min(next, connection->deadline);
-    }
-  }
-  if (next != TimePoint::max()) arm(next);
 }
 
-void Pool::forget(Connection* connection) {
-  watched_.erase(connection);
+void Pool::forget(Connection& connection) {
+  deadlines_.remove(connection);
   --counts.open;
 }
 
 void Pool::close() {
   closed_ = true;
   for (auto& [endpoint, host] : hosts_) {
-    for (const auto& connection : host.idle) forget(connection.get());
+    for (const auto& connection : host.idle) forget(*connection);
     host.open -= host.idle.size();
     host.idle.clear();
   }
-  timer_.cancel();
+  deadlines_.stop();
 }
 
 }  // namespace moveout::net

@@ -6,27 +6,15 @@
 #include <list>
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "http/http.h"
+#include "net/connection.h"
+#include "net/deadlines.h"
 #include "net/http_client.h"
-#include "net/stream.h"
 
 namespace moveout::net {
-
-using TimePoint = std::chrono::steady_clock::time_point;
-
-struct Connection {
-  explicit Connection(Stream::Socket socket) : stream(std::move(socket)) {}
-  Stream stream;
-  TimePoint deadline = TimePoint::max();  // when the pool closes it
-  bool expired = false;                   // the pool has closed it for its deadline
-  bool proxied = false;                   // a plain proxy reads the whole URL
-  std::string in;                         // received and not yet consumed
-  std::string out;                        // the head being sent, kept for its memory
-};
 
 class Pool : public std::enable_shared_from_this<Pool> {
  public:
@@ -58,7 +46,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   // A live idle connection, or the right to open one. EndpointDown when none was free by the deadline.
   base::Task<base::Result<Lease>> acquire(http::Endpoint endpoint, TimePoint deadline);
   // Closes the connection, with expired set, when the deadline passes.
-  void watch(Connection& connection, TimePoint deadline);
+  void watch(Connection& connection, TimePoint deadline) { deadlines_.set(connection, deadline); }
   // Resolves, connects, goes through the proxy and shakes hands.
   base::Task<base::Result<>> dial(Lease& lease, http::Endpoint endpoint, TimePoint deadline);
 
@@ -87,21 +75,15 @@ class Pool : public std::enable_shared_from_this<Pool> {
   struct Place;
   // `open` counts the lease until here.
   void give_back(Host& host, std::unique_ptr<Connection> connection);
-  void arm(TimePoint at);
-  void sweep();
-  void forget(Connection* connection);
+  void forget(Connection& connection);
+  void expire(Connection& connection);
 
   base::Executor executor_;
   HttpClientOptions options_;
   std::shared_ptr<TlsContext> tls_;
   std::map<http::Endpoint, Host> hosts_;
-  std::set<Connection*> watched_;
-  boost::asio::steady_timer timer_;
-  TimePoint armed_ = TimePoint::max();
+  Deadlines deadlines_;
   bool closed_ = false;
 };
-
-// Why an operation ended: throws when the caller was cancelled, says "time" when the deadline closed the connection.
-void throw_if_cancelled(const ErrorCode& ec, const Connection& connection);
 
 }  // namespace moveout::net

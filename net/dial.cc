@@ -59,10 +59,6 @@ Task<Result<std::vector<tcp::endpoint>>> resolve(base::Executor executor, http::
   co_return std::move(lookup->found);
 }
 
-std::string reason(const ErrorCode& ec, const Connection& connection) {
-  return connection.expired ? "no answer in time" : ec.message();
-}
-
 // Through the proxy: CONNECT, and its answer, byte for byte up to the end of its head, since what follows is TLS.
 Task<Result<>> tunnel(Connection& connection, const Proxy& proxy, http::Endpoint endpoint) {
   const std::string target = host_text(endpoint);
@@ -82,7 +78,7 @@ Task<Result<>> tunnel(Connection& connection, const Proxy& proxy, http::Endpoint
     answer.append(bytes, io.bytes);
     end = find_head_end(answer, before);
   }
-  if (!end) co_return fail(ErrorKind::EndpointDown, at + ": no answer to CONNECT: " + reason(io.ec, connection));
+  if (!end) co_return fail(ErrorKind::EndpointDown, at + ": no answer to CONNECT: " + reason_of(io.ec, connection));
   const auto parsed = parse_response_head(std::string_view(answer).substr(0, *end), "HEAD");
   if (!parsed) co_return fail(ErrorKind::EndpointDown, at + ": " + parsed.error().what);
   if (parsed->status / 100 == 2) {
@@ -124,7 +120,7 @@ Task<Result<>> Pool::dial(Lease& lease, http::Endpoint endpoint, TimePoint deadl
     if (!ec || std::chrono::steady_clock::now() >= deadline) break;
   }
   if (ec) {
-    co_return fail(ErrorKind::EndpointDown, host_text(peer) + ": cannot connect: " + reason(ec, connection));
+    co_return fail(ErrorKind::EndpointDown, host_text(peer) + ": cannot connect: " + reason_of(ec, connection));
   }
   watch(connection, soon());
   if (proxy != nullptr && endpoint.tls) {
@@ -140,8 +136,8 @@ Task<Result<>> Pool::dial(Lease& lease, http::Endpoint endpoint, TimePoint deadl
         co_return fail(ErrorKind::Usage, host_text(endpoint) + ": the server's certificate is not accepted: " + why);
       }
       const std::string& said = connection.stream.tls_error();
-      co_return fail(ErrorKind::EndpointDown,
-                     host_text(endpoint) + ": TLS handshake failed: " + (said.empty() ? reason(ec, connection) : said));
+      co_return fail(ErrorKind::EndpointDown, host_text(endpoint) + ": TLS handshake failed: " +
+                                                  (said.empty() ? reason_of(ec, connection) : said));
     }
   }
   co_return Result<>();

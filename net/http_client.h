@@ -17,8 +17,8 @@ struct HttpClientOptions {
   base::Millis idle_timeout{20000};
   std::size_t connections_max = 64;  // for each endpoint; further requests wait their turn within their time-out
   std::size_t body_bytes_max = std::size_t{64} << 20;
-  std::string ca_file;  // PEM, instead of the system's CAs (AWS_CA_BUNDLE)
-  ProxyRules proxies;
+  std::string ca_file = {};  // PEM, instead of the system's CAs (AWS_CA_BUNDLE)
+  ProxyRules proxies = {};
 };
 
 class Pool;

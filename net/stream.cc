@@ -155,6 +155,7 @@ Task<Io> Stream::read_some(char* data, std::size_t size, bool likely) {
   co_return Io{ec, n};
 }
 
+// outlives: as declared.
 Task<Io> Stream::write_tls(std::string_view head, std::string_view body) {
   joined_.assign(head);
   const std::size_t beside = std::min(body.size(), record_bytes > head.size() ? record_bytes - head.size() : 0);
@@ -180,6 +181,7 @@ Task<Io> Stream::write_tls(std::string_view head, std::string_view body) {
   co_return Io{ErrorCode(), total};
 }
 
+// outlives: as declared.
 Task<Io> Stream::write_all(std::string_view head, std::string_view body) {
   if (ssl_) co_return co_await write_tls(head, body);
   std::array<asio::const_buffer, 2> rest = {asio::buffer(head), asio::buffer(body)};

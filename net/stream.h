@@ -39,7 +39,8 @@ class Stream {
   // At least one byte, or an error; eof only when the peer said so (over TLS: by its close_notify).
   // likely: data is expected to be there already, so the socket is tried before the reactor.
   base::Task<Io> read_some(char* data, std::size_t size, bool likely);
-  // Both parts, in one system call where the kernel takes them. The views must live as long as the call.
+  // Both parts, in one system call where the kernel takes them.
+  // outlives: the views are of what the awaiting frame owns.
   base::Task<Io> write_all(std::string_view head, std::string_view body);
   // Closed by the peer, or with bytes nobody asked for: not fit for another exchange. Never blocks.
   bool stale();
@@ -50,6 +51,7 @@ class Stream {
 
  private:
   base::Task<Io> read_tls(char* data, std::size_t size);
+  // outlives: as write_all.
   base::Task<Io> write_tls(std::string_view head, std::string_view body);
   // After a failed TLS call: waits for the socket and returns success, or says what failed.
   base::Task<ErrorCode> after_tls(int result);
