@@ -82,8 +82,10 @@ struct Progress {
 // Single executor. Construct with the checkpoints that the target (or the state) holds: names "shard/…".
 class StreamCapture {
  public:
+  // table: when given, every discovery also asks whether the table is still there, with this stream and this key
+  // (DynamoDB Local goes on describing the streams of tables that were dropped).
   StreamCapture(Config config, aws::Streams& streams, base::Clock& clock, base::Rng rng, base::Log& log, Sink& sink,
-                std::map<std::string, std::string> checkpoints);
+                std::map<std::string, std::string> checkpoints, aws::DynamoDb* table = nullptr);
   ~StreamCapture();
   // Follows the stream until cancelled. Errors: StreamGap (trimmed unread, parent missing, stream gone or another one),
   // what the sink or the client returned otherwise.
@@ -92,6 +94,9 @@ class StreamCapture {
   // after `instant`, was empty, everything read was delivered, and a discovery begun after `instant` showed no unread
   // child.
   bool at_tip_since(base::Steady instant) const;
+  // As at_tip_since, for shards that never rest: a record made after `instant` (2 s of clock skew allowed for) has been
+  // delivered, and so has everything before it in that shard.
+  bool passed_since(base::Steady instant) const;
   // Returns when at_tip_since(instant) holds.
   base::Task<> wait_for_tip(base::Steady instant);
   // Poll pacing for a hurry (a tip wanted now); true → poll_min everywhere.

@@ -24,11 +24,9 @@ struct Counters {
   std::uint64_t ttl_deletes = 0;
 };
 
-enum class TtlDeletes {
-  Apply,
-  Skip,
-  Count
-};  // move.yaml capture.ttl_deletes; Skip leaves expired items standing and says so
+// move.yaml capture.ttl_deletes: what becomes of deletes by the TTL reaper. Apply and Count apply them; Skip leaves
+// expired items standing and says so. All count them.
+enum class TtlDeletes { Apply, Skip, Count };
 
 // Told of every key before its change is sent to the target: verify compares it again.
 class KeyObserver {
@@ -56,11 +54,15 @@ class Replayer {
   const Counters& counters() const { return counters_; }
 
  private:
+  std::vector<item::Change> wanted(std::vector<item::Change> changes);
+  base::Task<base::Result<>> reread(std::vector<item::Key> keys, target::Checkpoints checkpoints);
+  base::Task<base::Result<>> allot(std::vector<item::Version>& versions);
+  base::Task<base::Result<>> write(item::Batch batch, target::Checkpoints checkpoints);
+
   Config config_;
   target::Writer& writer_;
   aws::DynamoDb& source_;
   state::VersionAllotter* allotter_;
-  base::Clock& clock_;
   base::Log& log_;
   KeyObserver& observer_;
   Counters counters_;
