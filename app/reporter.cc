@@ -64,7 +64,7 @@ void Reporter::phase(const std::string& table, move::Phase phase) {
   const char* words = "";
   switch (phase) {
     case move::Phase::Capture:
-      words = "every change is captured from now on";
+      words = "opening the capture of every change, before anything is copied";
       break;
     case move::Phase::Backfill:
       words = "copying what is there";

@@ -290,9 +290,9 @@ void TableMove::Impl::build_verify() {
 
 Task<Result<>> TableMove::Impl::run() {
   if (Result<> opened = co_await open_source(); !opened) co_return opened;
+  enter(Phase::Capture);
   if (Result<> opened = co_await open_target(target::Mode::Run); !opened) co_return opened;
   if (Result<> opened = co_await open_capture(); !opened) co_return opened;
-  enter(Phase::Capture);
   build_backfill();
   build_replay();
   build_verify();

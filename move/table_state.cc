@@ -166,7 +166,7 @@ Task<Result<Owner>> take_ownership(state::Store& store, std::string urls, std::s
     owner.run_id = row.text("run_id");
     const std::string known = row.text("urls");
     if (Result<> done = row.done(); !done) co_return fail(done.error());
-    if (known != urls) {
+    if (!urls.empty() && known != urls) {
       co_return fail(ErrorKind::Usage, "the state folder belongs to another move (" + known + "), not to this one (" +
                                            urls + "): give this one its own --state");
     }

@@ -61,7 +61,7 @@ class Rollovers:
 def narrate(event, rest):
     """One event of the program, in words."""
     if event["event"] == "phase":
-        words = {"capture": "capturing every change from now on", "backfill": "copying what is there (back-fill)",
+        words = {"capture": "opening the capture of every change, before anything is copied", "backfill": "copying what is there (back-fill)",
                  "replay": "the copy is complete; changes are applied as they come", "verify": "comparing both sides, item by item",
                  "in_sync": "IN SYNC: both sides are equal, and stay so"}
         say(f"  moveout: {words.get(event['phase'], event['phase'])}")

@@ -1,0 +1,96 @@
+#include "app/config.h"
+
+#include <doctest/doctest.h>
+
+using namespace moveout;
+using app::parse_move_yaml;
+
+namespace {
+
+constexpr const char* kSmall = R"(move: out
+source: {url: "dynamodb://us-east-1"}
+target: {url: "sqlite:x.db"}
+tables:
+  - {name: orders, to: orders_v2, columns: none, max_rcu: 20}
+  - name: "log-*"
+)";
+
+std::string refusal(const std::string& text, const std::vector<std::string>& settings = {}) {
+  const auto config = parse_move_yaml(text, "move.yaml", settings);
+  REQUIRE(!config.has_value());
+  CHECK(config.error().kind == base::ErrorKind::Usage);
+  return config.error().what;
+}
+
+bool contains(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+
+}  // namespace
+
+TEST_CASE("a move.yaml names its tables and keeps the defaults for the rest") {
+  const auto config = parse_move_yaml(kSmall, "move.yaml", {});
+  REQUIRE_MESSAGE(config.has_value(), config.error().what);
+  CHECK(config->name == "out");
+  REQUIRE(config->tables.size() == 2);
+  CHECK(config->tables[0].target == "orders_v2");
+  CHECK(!config->tables[0].infer_columns);
+  CHECK(config->tables[0].max_rcu == 20);
+  CHECK(config->tables[1].source == "log-*");
+  CHECK(config->tables[1].target.empty());
+  CHECK(config->tables[1].infer_columns);
+  CHECK(config->enable_stream);
+  CHECK(!config->tip_wait.has_value());
+}
+
+TEST_CASE("an unknown key is refused with its line") {
+  const std::string said = refusal(std::string(kSmall) + "colour: red\n");
+  CHECK(contains(said, "move.yaml:7"));
+  CHECK(contains(said, "colour"));
+  CHECK(
+      contains(refusal("move: a\nsource: {url: \"dynamodb://r\", tls: 1}\n"), "move.yaml:2: source.tls: unknown key"));
+}
+
+TEST_CASE("what is missing or of a wrong type is named") {
+  CHECK(contains(refusal("source: {url: \"dynamodb://r\"}\n"), "move: is missing"));
+  CHECK(contains(refusal("move: a\nsource: []\n"), "a mapping is expected"));
+  CHECK(contains(refusal(kSmall, {"tables.0.max_rcu=-1"}), "tables.0.max_rcu"));
+  CHECK(contains(refusal(kSmall, {"capture.tip_wait=soon"}), "no duration"));
+  CHECK(contains(refusal("move: [\n"), "not YAML"));
+  CHECK(contains(refusal(kSmall, {"tables.9.max_rcu=1"}), "no element 9"));
+}
+
+TEST_CASE("what this version does not serve is refused, not ignored") {
+  CHECK(contains(refusal(kSmall, {"backfill=export"}), "not served"));
+  CHECK(contains(refusal(kSmall, {"capture.retain=sqs://r/q"}), "only local"));
+  CHECK(contains(refusal(kSmall, {"tables.0.transform=[{drop: [a]}]"}), "transform"));
+  CHECK(contains(refusal(kSmall, {"target.url=dynamodb://r/t"}), "sqlite: and file:"));
+}
+
+TEST_CASE("--set overrides a value") {
+  const auto config =
+      parse_move_yaml(kSmall, "move.yaml", {"tables.0.max_rcu=100", "capture.tip_wait=3s", "move=other"});
+  REQUIRE_MESSAGE(config.has_value(), config.error().what);
+  CHECK(config->tables[0].max_rcu == 100);
+  CHECK(config->tip_wait == base::Millis(3000));
+  CHECK(config->name == "other");
+}
+
+TEST_CASE("--from and --to are a move of one table with the defaults") {
+  const auto config =
+      app::config_of_urls("dynamodb://us-east-1/orders?profile=p", "sqlite:a.db", {"tables.0.columns=none"});
+  REQUIRE_MESSAGE(config.has_value(), config.error().what);
+  CHECK(config->name == "orders");
+  CHECK(config->tables[0].source == "orders");
+  CHECK(config->tables[0].target == "orders");
+  CHECK(!config->tables[0].infer_columns);
+  CHECK(config->source.option("profile") == "p");
+  CHECK(!app::config_of_urls("dynamodb://us-east-1", "sqlite:a.db", {}).has_value());
+  CHECK(!app::config_of_urls("sqlite:a.db", "sqlite:b.db", {}).has_value());
+}
+
+TEST_CASE("globs match as in a shell, without classes") {
+  CHECK(app::glob_matches("log-*", "log-2024"));
+  CHECK(app::glob_matches("*", ""));
+  CHECK(app::glob_matches("a?c*e", "abcxxe"));
+  CHECK(!app::glob_matches("log-*", "blog-1"));
+  CHECK(!app::glob_matches("a?c", "ac"));
+}

@@ -1,0 +1,154 @@
+#include "app/program.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <string_view>
+
+#include "app/cli.h"
+#include "app/config.h"
+#include "app/context.h"
+#include "net/thread_worker.h"
+
+namespace moveout::app {
+
+using base::ErrorKind;
+using base::fail;
+using base::Result;
+using base::Task;
+
+namespace {
+
+bool wants_json(int argc, const char* const* argv) {
+  for (int i = 1; i < argc; ++i) {
+    if (std::string_view(argv[i]) == "--json") return true;
+  }
+  return false;
+}
+
+Result<> check_scan(Command& command) {
+  std::string_view path = command.to;
+  for (std::string_view packed : {".gz", ".zst"}) {
+    if (path.ends_with(packed)) path.remove_suffix(packed.size());
+  }
+  if (command.format == "aws" || (command.format.empty() && path.ends_with(".json"))) {
+    return fail(ErrorKind::Usage,
+                "scan: the format of `aws dynamodb scan` (.json, --format aws) is not served by this version; "
+                "write JSON lines: a name that ends in .jsonl, or --format lines");
+  }
+  return {};
+}
+
+// The move a command speaks of; an empty one for commands that name a state only.
+Result<MoveConfig> config_of(Command& command) {
+  if (!command.move_yaml.empty()) return read_move_yaml(command.move_yaml, command.settings);
+  if (command.from.empty()) return MoveConfig();
+  if (command.name == "scan") {
+    if (Result<> fits = check_scan(command); !fits) return fail(fits.error());
+    // What `columns` would choose is of no use to a file.
+    command.settings.push_back("tables.0.columns=none");
+  }
+  Result<MoveConfig> config = config_of_urls(command.from, command.to, command.settings);
+  if (config && command.name == "scan" && config->target.scheme != Scheme::File) {
+    return fail(ErrorKind::Usage, "scan: --to is a file, or - for stdout; use `copy` for a database");
+  }
+  return config;
+}
+
+std::string default_state_dir(const Command& command, const MoveConfig& config) {
+  if (!command.state_dir.empty()) return command.state_dir;
+  std::string name = config.name;
+  // Several scans of one table into several files are several jobs.
+  if (command.name == "scan") {
+    name = "scan-" + (config.target.path == "-" ? name : std::filesystem::path(config.target.path).filename().string());
+  }
+  return ".moveout/" + name;
+}
+
+int check_config(const MoveConfig& config, Reporter& reporter) {
+  base::json::array tables;
+  std::string text = "move " + config.name + ": " + config.source.identity() + " -> " + config.target.identity() + "\n";
+  for (const move::TableSpec& table : config.tables) {
+    tables.push_back({{"name", table.source}, {"to", table.target}});
+    text += "  " + table.source + (table.target.empty() ? "" : " -> " + table.target) + "\n";
+  }
+  reporter.emit({{"event", "config"}, {"move", config.name}, {"tables", tables}});
+  reporter.say(text + "the file is well-formed; nothing was contacted");
+  return 0;
+}
+
+Task<Ending> dispatch(Context context) {
+  const std::string name = context.command.name;
+  if (name == "run") return run_move(std::move(context), move::Job::Run);
+  if (name == "copy" || name == "scan") return run_move(std::move(context), move::Job::Copy);
+  if (name == "finish") return run_move(std::move(context), move::Job::Finish);
+  if (name == "verify") return run_verify(std::move(context));
+  if (name == "status") return run_status(std::move(context));
+  return run_talk(std::move(context), name);
+}
+
+Task<Result<>> keep(Task<Ending> task, Ending& ending) {
+  ending = co_await std::move(task);
+  co_return Result<>();
+}
+
+std::string way_on(const Command& command, const base::Error& error) {
+  if (error.kind != ErrorKind::Stopped || command.name == "status") return error.what;
+  return error.what + "; the same command goes on from here";
+}
+
+int run_command(Command& command, const Output& output) {
+  net::SystemClock clock;
+  StderrLog log(command.log_level);
+  Reporter reporter(output, clock, log, command.name);
+  const auto ended = [&](const base::Error& error, const Ending& ending) {
+    reporter.error({error.kind, way_on(command, error)});
+    reporter.result(ending.tables, ending.results, ending.more);
+    return base::exit_code_of(error.kind);
+  };
+  Result<MoveConfig> config = config_of(command);
+  if (!config) return ended(config.error(), {});
+  if (command.name == "config-check") return check_config(*config, reporter);
+  net::ThreadWorker state_worker("state");
+  net::ThreadWorker target_worker("target");
+  net::Runtime runtime;
+  Ending ending;
+  Context context{
+      command,      *config,      default_state_dir(command, *config), clock, log, reporter, runtime.executor(),
+      state_worker, target_worker};
+  Result<> ran = runtime.run(keep(dispatch(std::move(context)), ending));
+  if (!ran) return ended(ran.error(), ending);
+  if (!ending.result) return ended(ending.result.error(), ending);
+  reporter.result(ending.tables, ending.results, ending.more);
+  return 0;
+}
+
+}  // namespace
+
+int run_program(int argc, const char* const* argv) {
+  Output output;
+  output.style = wants_json(argc, argv) ? Style::Json : Style::Plain;
+  Result<Command> command = parse_command_line(argc, argv);
+  if (command && (command->to == "-" || command->to == "file:-")) output.stream = stderr;
+  if (output.style == Style::Plain && ::isatty(::fileno(output.stream)) == 1) output.style = Style::Terminal;
+  if (!command) {
+    net::SystemClock clock;
+    StderrLog log(base::LogLevel::Info);
+    Reporter reporter(output, clock, log, "");
+    reporter.error(command.error());
+    reporter.result(0, {});
+    return base::exit_code_of(command.error().kind);
+  }
+  if (command->name == "help") {
+    std::fputs(command->help.c_str(), stdout);
+    return 0;
+  }
+  if (command->name == "version") {
+    std::printf("moveout %s\nsources: dynamodb; targets: sqlite, file\n", kVersion);
+    return 0;
+  }
+  return run_command(*command, output);
+}
+
+}  // namespace moveout::app

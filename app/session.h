@@ -1,0 +1,77 @@
+// Session: everything one process stands on, built once: runtime, HTTP, credentials, clients, workers, log.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "app/cli.h"
+#include "app/config.h"
+#include "app/reporter.h"
+#include "app/stderr_log.h"
+#include "aws/client.h"
+#include "aws/credentials.h"
+#include "aws/dynamodb.h"
+#include "aws/streams.h"
+#include "move/move.h"
+#include "net/http_client.h"
+#include "net/runtime.h"
+#include "net/system_clock.h"
+#include "net/thread_worker.h"
+#include "state/posix_disk.h"
+#include "state/run_lock.h"
+#include "state/sqlite_store.h"
+#include "target/sqlite/sqlite_target.h"
+
+namespace moveout::app {
+
+// The source as a set of connected clients.
+class Source {
+ public:
+  // Usage for a region, endpoint or profile that cannot be used.
+  static base::Result<std::unique_ptr<Source>> connect(const Url& url, base::Executor executor, base::Worker& worker,
+                                                       base::Clock& clock, base::Rng rng, base::Log& log);
+  aws::DynamoDb& dynamodb() { return *dynamodb_; }
+  aws::Streams& streams() { return *streams_; }
+  bool is_aws() const { return is_aws_; }
+  const std::string& region() const { return region_; }
+  const std::string& endpoint() const { return endpoint_; }
+
+ private:
+  std::unique_ptr<http::Transport> transport_;
+  std::unique_ptr<aws::CredentialsProvider> credentials_;
+  std::unique_ptr<aws::Client> dynamodb_client_;
+  std::unique_ptr<aws::Client> streams_client_;
+  std::unique_ptr<aws::DynamoDb> dynamodb_;
+  std::unique_ptr<aws::Streams> streams_;
+  bool is_aws_ = true;
+  std::string region_;
+  std::string endpoint_;
+};
+
+// Makes the targets of one move: tables that go into one SQLite file share its connection.
+class Targets {
+ public:
+  Targets(Url url, base::Worker& worker, base::Executor executor, base::Log& log);
+  std::unique_ptr<target::Target> make(const move::TableSpec& table);
+
+ private:
+  Url url_;
+  base::Worker& worker_;
+  base::Executor executor_;
+  base::Log& log_;
+  std::shared_ptr<target::sqlite::Database> database_;
+};
+
+// Globs become names by the source's tables; names are checked against the target. Usage for a glob that matches
+// nothing and for two tables that would meet in one.
+base::Task<base::Result<std::vector<move::TableSpec>>> expand_tables(aws::DynamoDb& source,
+                                                                     std::vector<move::TableSpec> tables,
+                                                                     Scheme target);
+
+// A number nobody can foresee: seeds and run ids.
+std::uint64_t random_seed();
+std::string random_run_id();
+
+}  // namespace moveout::app

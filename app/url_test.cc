@@ -1,0 +1,58 @@
+#include "app/url.h"
+
+#include <doctest/doctest.h>
+
+using namespace moveout;
+using app::parse_url;
+using app::Scheme;
+
+namespace {
+std::string refusal(std::string_view text) {
+  const auto url = parse_url(text);
+  REQUIRE(!url.has_value());
+  CHECK(url.error().kind == base::ErrorKind::Usage);
+  return url.error().what;
+}
+}  // namespace
+
+TEST_CASE("a DynamoDB URL names region, table and options, percent-decoded") {
+  const auto url = parse_url("dynamodb://eu-west-1/my%2Dtable?endpoint=http%3A%2F%2F127.0.0.1%3A8000&profile=prod");
+  REQUIRE(url.has_value());
+  CHECK(url->scheme == Scheme::DynamoDb);
+  CHECK(url->region == "eu-west-1");
+  CHECK(url->table == "my-table");
+  CHECK(url->option("endpoint") == "http://127.0.0.1:8000");
+  CHECK(url->option("profile") == "prod");
+}
+
+TEST_CASE("sqlite and file URLs keep relative and absolute paths") {
+  CHECK(parse_url("sqlite:orders.db")->path == "orders.db");
+  CHECK(parse_url("sqlite:/var/x.db?table=T")->path == "/var/x.db");
+  CHECK(parse_url("sqlite:/var/x.db?table=T")->table == "T");
+  CHECK(parse_url("file:out/a.jsonl")->path == "out/a.jsonl");
+  CHECK(parse_url("out/a.jsonl")->scheme == Scheme::File);
+  CHECK(parse_url("-")->path == "-");
+}
+
+TEST_CASE("what is no URL of ours is refused with a reason") {
+  CHECK(refusal("").find("empty") != std::string::npos);
+  CHECK(refusal("mysql://x/y").find("unknown scheme") != std::string::npos);
+  CHECK(refusal("cql://h/k.t").find("cannot serve") != std::string::npos);
+  CHECK(refusal("sqlite:").find("no path") != std::string::npos);
+  CHECK(refusal("dynamodb:us-east-1/t").find("expected dynamodb://") != std::string::npos);
+  CHECK(refusal("dynamodb://r/t?colour=red").find("unknown option") != std::string::npos);
+  CHECK(refusal("dynamodb://r/t?profile").find("has no value") != std::string::npos);
+  CHECK(refusal("dynamodb://r/t?profile=a&profile=b").find("twice") != std::string::npos);
+  CHECK(refusal("dynamodb://r/t?profile=%zz").find("%-escape") != std::string::npos);
+}
+
+TEST_CASE("a secret in a URL is refused and not repeated") {
+  const std::string said = refusal("dynamodb://AKIA:sesame@us-east-1/t");
+  CHECK(said.find("sesame") == std::string::npos);
+  CHECK(refusal("dynamodb://r/t?password=sesame").find("sesame") == std::string::npos);
+}
+
+TEST_CASE("a move's identity does not depend on the profile") {
+  CHECK(parse_url("dynamodb://r/t?profile=a")->identity() == parse_url("dynamodb://r/t?profile=b")->identity());
+  CHECK(parse_url("dynamodb://r/t")->identity() != parse_url("dynamodb://r/u")->identity());
+}

@@ -1,0 +1,89 @@
+"""Real kill −9 under live writes: whatever is lost at whatever moment, the move ends in sync and equal.
+
+A cycle:   create, fill ─ writer starts ─ run ─────┬ kill −9 ─ rollover ─ run ─ writer stops ─ in sync ─ compare
+                                                   └ in the phase the cycle names, after a random delay
+
+CRASH_CYCLES picks cycles: a number rotates that many by the day, "all" takes the whole matrix (when landing, and in test-long).
+"""
+
+import os
+import random
+import sqlite3
+import time
+
+import pytest
+
+from harness import compare, tables
+from harness.moveout import Moveout
+
+SCHEMA = (("id", "S"), ("n", "N"))
+ITEMS = 1500
+PHASES = ("capture", "backfill", "replay", "verify")
+# Seconds after the phase event at which the process dies: up to about the length of the phase here.
+DELAY_MAX = {"capture": 0.4, "backfill": 3.0, "replay": 0.15, "verify": 1.2}
+ALL = [(phase, number) for number in range(7) for phase in PHASES]
+
+
+def chosen():
+    wanted = os.environ.get("CRASH_CYCLES", "8")
+    if wanted == "all":
+        return ALL
+    first = int(time.time() // 86400) * int(wanted)
+    return [ALL[(first + i) % len(ALL)] for i in range(int(wanted))]
+
+
+def checkpoints(path):
+    """How many positions the target has committed; a reader beside the dead process."""
+    if not path.exists():
+        return 0
+    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
+        try:
+            return db.execute("SELECT count(*) FROM _moveout_checkpoint").fetchone()[0]
+        except sqlite3.OperationalError:
+            return 0
+
+
+@pytest.mark.parametrize("phase, number", chosen(), ids=lambda value: str(value))
+def test_a_killed_move_goes_on_and_ends_equal(dynamodb, tmp_path, phase, number):
+    chance = random.Random(f"{phase}/{number}/{os.environ.get('CRASH_SEED', '1')}")
+    client = dynamodb.client()
+    table = f"crash-{phase}-{number}-{random.SystemRandom().randrange(10**9)}"
+    view = chance.choice((None, "NEW_AND_OLD_IMAGES", "NEW_IMAGE", "KEYS_ONLY"))
+    tables.create_table(client, table, SCHEMA, stream=view)
+    tables.fill(client, table, ITEMS, SCHEMA, seed=number)
+    path = tmp_path / "out.db"
+    moveout = Moveout(tmp_path, dynamodb.environment())
+    command = ["run", "--from", dynamodb.url(table), "--to", f"sqlite:{path}", "--until", "in-sync"]
+
+    with tables.LiveWriter(dynamodb.client, table, SCHEMA, ITEMS, seed=number, threads=2, rate=60) as writer:
+        killed, delay_max = None, DELAY_MAX[phase]
+        for attempt in range(6):
+            running = moveout.start(*command, "--max-rcu", "150")
+            # A restart prints `capture`, then the phase it goes on in: a phase that is over cannot be hit again.
+            running.wait_for_phase(phase, timeout=90)
+            time.sleep(chance.uniform(0, delay_max))
+            done = running.kill9()
+            assert done.exit_code == -9, f"it ended before it was killed:\n{done}"
+            if done.phases[-1] == phase:
+                killed = done
+                break
+            delay_max /= 2
+            if phase in ("backfill", "replay"):
+                pytest.fail(f"the {phase} phase was over {delay_max * 2:.2f} s after it began: choose a smaller delay\n{done}")
+        assert killed, f"no kill hit the phase {phase}"
+        committed = checkpoints(path)
+        if chance.random() < 0.5:
+            dynamodb.rollover()
+        writes = writer.writes
+        last = moveout.start(*command)
+        last.wait_for_phase("verify", timeout=90)
+        assert writer.writes > writes, "nothing was written while the move went on"
+    done = last.finish(timeout=120)
+
+    assert done.exit_code == 0, str(done)
+    assert done.result["phase"] == "in_sync"
+    found = compare.compare(client, table, path)
+    assert found.equal, str(found)
+    assert done.result["items"] == found.items
+    print(f"killed in {phase} with {committed} checkpoints; {writer.writes} writes; {found}")
+    client.delete_table(TableName=table)
