@@ -99,14 +99,17 @@ class MemoryDisk final : public Disk {
   }
   Result<> truncate(const std::string& name, std::uint64_t size) override {
     if (auto error = fault(Op::Truncate, name)) return fail(*error);
-    File& file = live(name);
-    if (size < file.now.size()) file.now.resize(size);
+    const auto it = files_.find(name);
+    if (it == files_.end() || !it->second.present) return fail(ErrorKind::NotFound, "no file " + name);
+    MOVEOUT_ASSERT(size <= it->second.now.size());
+    it->second.now.resize(size);
     return {};
   }
   Result<> sync(const std::string& name) override {
     if (auto error = fault(Op::Sync, name)) return fail(*error);
-    File& file = live(name);
-    file.durable = file.now;
+    const auto it = files_.find(name);
+    if (it == files_.end() || !it->second.present) return fail(ErrorKind::NotFound, "no file " + name);
+    it->second.durable = it->second.now;
     return {};
   }
   Result<> remove(const std::string& name) override {

@@ -1,7 +1,9 @@
 // ChangedKeys: the keys that replay touched since they were compared. What "again if changed since" rests on.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <set>
 #include <string>
@@ -15,26 +17,31 @@
 
 namespace moveout::verify {
 
-// Single executor. add() is durable before it returns, so that a crash between it and the apply costs a comparison,
-// never one missed. A crash loses nothing: load() reads what was added and not yet taken and settled.
+// Single executor; its calls may overlap. Memory is bounded: the oldest keys are held, the rest lies on the disk.
 class ChangedKeys {
  public:
   ChangedKeys(base::Disk& disk, base::Worker& worker, std::string name);
+  ~ChangedKeys();
+  // What was added and not settled before the process ended is there again, taken ones too. A torn tail is cut off (its
+  // add() never returned). Corrupt when keys were lost otherwise: clear(), and compare every key again.
   base::Task<base::Result<>> load();
+  // Durable when it returns. Call it before the keys' changes are applied: a crash in between costs a comparison, the
+  // other order could miss one.
   base::Task<base::Result<>> add(std::vector<item::Key> keys);
-  // Up to `limit` keys, distinct, oldest first. They stay on the disk until settled().
+  // Up to `limit` keys, distinct, oldest first. They stay on the disk until settled(). Empty when none is left, or when
+  // those taken have to be settled first.
   std::vector<item::Key> take(std::size_t limit);
-  // The taken ones were compared; those in `again` go back (hot). Compacts the file when it is mostly settled.
+  // All taken ones were compared; those in `again` (hot) go back to the end. A key added after it was taken still
+  // waits. Compacts the file when it is mostly settled.
   base::Task<base::Result<>> settled(std::vector<item::Key> again);
-  std::uint64_t size() const;  // distinct keys waiting, taken ones included
+  // Keys waiting, taken ones included; a key that came again may count twice.
+  std::uint64_t size() const;
   base::Task<base::Result<>> clear();
 
  private:
-  base::Disk& disk_;
-  base::Worker& worker_;
-  std::string name_;
-  std::set<item::Key> waiting_;
-  std::set<item::Key> taken_;
+  struct State;
+  class Turn;
+  std::shared_ptr<State> state_;
 };
 
 }  // namespace moveout::verify

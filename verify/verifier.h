@@ -56,6 +56,9 @@ struct Report {
   bool clean() const { return missing == 0 && extra == 0 && different == 0; }
 };
 
+// Makes of a source item what the mapping makes of it, so that both sides compare.
+using Normalise = std::function<item::Item(const item::Item&)>;
+
 struct Config {
   std::string table;
   item::KeySchema key;
@@ -66,7 +69,10 @@ struct Config {
   int buckets = 4096;      // partitions of the key space; also spill files are grouped by it
   int compare_tries = 5;   // before a key is hot
   base::Millis patience{60000};
-  std::string name = "verify";  // prefix of its files on the disk
+  std::string name = "verify";           // its files on the disk are called "<name>.…"
+  Normalise normalise;                   // of source items; empty = they stand in the target as they are
+  base::Millis checkpoint_every{10000};  // of progress; 0 = after every page
+  std::size_t memory = 8 << 20;          // bytes of hashes and keys compared at once
 };
 
 struct VerifyProgress {
@@ -77,9 +83,6 @@ struct VerifyProgress {
   double consumed_rcu = 0;
 };
 
-// Normalises an item as the mapping makes it, so that both sides compare (identity when nothing transforms).
-using Normalise = std::function<item::Item(const item::Item&)>;
-
 // Single executor. Resumable: its progress lies on the disk; a torn tail is cut off. Memory is bounded: hashes are
 // spilled by bucket and compared bucket by bucket.
 class Verifier {
@@ -87,12 +90,14 @@ class Verifier {
   Verifier(Config config, aws::DynamoDb& source, target::Target& target, Watermark& watermark, base::Disk& disk,
            base::Worker& worker, base::Clock& clock, base::Rng rng, base::Log& log);
   ~Verifier();
-  // The whole table, both sides; then every key that differs is settled one by one: R1, wait, T, R2.
+  // The whole table, both sides; then every key that differs is settled: R1, wait, T, R2, wait, T. After an error or a
+  // crash the next run() goes on where the progress on the disk stands; a run that ended leaves nothing behind.
+  // `matched` counts the keys that both sides have.
   base::Task<base::Result<Report>> run();
-  // These keys alone, settled one by one. `matched` counts those equal (absent on both sides counts as equal).
+  // These keys alone, settled in the same way. `matched` counts those equal (absent on both sides counts as equal).
   base::Task<base::Result<Report>> compare(std::vector<item::Key> keys);
   VerifyProgress progress() const;
-  // Removes its files from the disk: the next run() starts anew.
+  // Gives up what an unfinished run() has left on the disk: the next one starts anew.
   base::Task<base::Result<>> forget();
 
  private:

@@ -1,0 +1,110 @@
+#include "verify/settle.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "base/mutant.h"
+
+namespace moveout::verify {
+namespace {
+
+using base::Result;
+using base::Task;
+
+constexpr std::size_t kListMax = 1000;  // keys that a report names
+
+}  // namespace
+
+struct Settler::Pending {
+  // One look at both sides.
+  struct Look {
+    std::optional<item::Hash128> source;
+    std::optional<item::Version> version;  // read before `target`
+    std::optional<item::Hash128> target;
+    friend bool operator==(const Look&, const Look&) = default;
+  };
+  item::Key key;
+  Look now;
+  std::optional<Look> before;
+};
+
+namespace {
+
+void count_difference(const item::Key& key, bool in_source, bool in_target, Report& report) {
+  const Difference::Kind kind = !in_target   ? Difference::Kind::Missing
+                                : !in_source ? Difference::Kind::Extra
+                                             : Difference::Kind::Different;
+  ++(kind == Difference::Kind::Missing ? report.missing
+     : kind == Difference::Kind::Extra ? report.extra
+                                       : report.different);
+  if (report.first.size() < kListMax) report.first.push_back({kind, key});
+}
+
+}  // namespace
+
+Task<Result<>> Settler::settle(std::vector<item::Key> keys, std::uint64_t seed, bool absent_matches, Report& report) {
+  const bool values_only = base::mutant("verify_values_only");
+  std::vector<Pending> pending;
+  pending.reserve(keys.size());
+  for (item::Key& key : keys) pending.push_back({std::move(key), {}, {}});
+
+  for (int look = 1; look <= std::max(2, config_.compare_tries) && !pending.empty(); ++look) {
+    if (const Result<> read = co_await read_source(pending, seed); !read) co_return read;
+    const base::Steady read_at = clock_.steady();
+    if (!values_only && !co_await watermark_.passed(read_at, config_.patience)) break;
+    if (const Result<> read = co_await read_target(pending, seed); !read) co_return read;
+    std::vector<Pending> again;
+    for (Pending& one : pending) {
+      if (one.now.source == one.now.target) {
+        if (one.now.source || absent_matches) ++report.matched;
+      } else if (one.before && *one.before == one.now) {
+        count_difference(one.key, one.now.source.has_value(), one.now.target.has_value(), report);
+      } else {
+        one.before = one.now;
+        again.push_back(std::move(one));
+      }
+    }
+    pending = std::move(again);
+  }
+  report.hot += pending.size();
+  for (Pending& one : pending) {
+    if (report.hot_keys.size() < kListMax) report.hot_keys.push_back(std::move(one.key));
+  }
+  co_return Result<>();
+}
+
+Task<Result<>> Settler::read_source(std::vector<Pending>& pending, std::uint64_t seed) {
+  std::vector<item::Key> keys;
+  keys.reserve(pending.size());
+  for (const Pending& one : pending) keys.push_back(one.key);
+  const Result<std::vector<std::optional<item::Hash128>>> hashes = co_await source_.hashes(std::move(keys), seed);
+  if (!hashes) co_return base::fail(hashes.error());
+  for (std::size_t i = 0; i < pending.size(); ++i) pending[i].now.source = (*hashes)[i];
+  co_return Result<>();
+}
+
+Task<Result<>> Settler::read_target(std::vector<Pending>& pending, std::uint64_t seed) {
+  const bool values_only = base::mutant("verify_values_only");
+  for (std::size_t from = 0; from < pending.size();) {
+    const std::size_t to = std::min(pending.size(), from + source_.group());
+    std::vector<item::Key> keys;
+    for (std::size_t i = from; i < to; ++i) keys.push_back(pending[i].key);
+    // The version first: an apply between the two reads then shows as a version that moved.
+    const Result<std::vector<std::optional<item::Version>>> versions = co_await target_.versions(keys);
+    if (!versions) co_return base::fail(versions.error());
+    const Result<std::vector<std::optional<target::Stored>>> rows = co_await target_.read(std::move(keys));
+    if (!rows) co_return base::fail(rows.error());
+    MOVEOUT_ASSERT(versions->size() == to - from && rows->size() == to - from);
+    for (std::size_t i = from; i < to; ++i) {
+      const std::optional<target::Stored>& row = (*rows)[i - from];
+      pending[i].now.target.reset();
+      if (row) pending[i].now.target = item::canonical_hash(row->item, seed);
+      if (!values_only) pending[i].now.version = (*versions)[i - from];
+    }
+    from = to;
+  }
+  co_return Result<>();
+}
+
+}  // namespace moveout::verify

@@ -1,0 +1,40 @@
+// Settler: says of single keys whether both sides agree, while both of them move (docs/consistency.md §5).
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/task.h"
+#include "target/target.h"
+#include "verify/source.h"
+#include "verify/verifier.h"
+
+namespace moveout::verify {
+
+//   R1 ──► wait: applied has passed R1 ──► V1, T1 ──► R2 ──► wait: applied has passed R2 ──► V2, T2 ──► …
+// Equal as soon as Rn = Tn. Different when Rn = Rn+1 ≠ Tn = Tn+1 and the target's version did not move from Vn to Vn+1:
+// then no change of the key was under way, and the target will stay as it is. Everything else is read again.
+class Settler {
+ public:
+  Settler(const Config& config, Source& source, target::Target& target, Watermark& watermark, base::Clock& clock)
+      : config_(config), source_(source), target_(target), watermark_(watermark), clock_(clock) {}
+
+  // Adds what is found of these keys (sorted, distinct) to the report. Keys that neither side has count as matched when
+  // `absent_matches`. One wait a round serves all keys.
+  base::Task<base::Result<>> settle(std::vector<item::Key> keys, std::uint64_t seed, bool absent_matches,
+                                    Report& report);
+
+ private:
+  struct Pending;
+  base::Task<base::Result<>> read_source(std::vector<Pending>& pending, std::uint64_t seed);
+  base::Task<base::Result<>> read_target(std::vector<Pending>& pending, std::uint64_t seed);
+
+  const Config& config_;
+  Source& source_;
+  target::Target& target_;
+  Watermark& watermark_;
+  base::Clock& clock_;
+};
+
+}  // namespace moveout::verify

@@ -1,0 +1,506 @@
+#include "verify/verifier.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "base/mutant.h"
+#include "base/signal.h"
+#include "base/task_group.h"
+#include "item/slice.h"
+#include "verify/compare.h"
+#include "verify/progress.h"
+#include "verify/settle.h"
+#include "verify/source.h"
+#include "verify/spill.h"
+
+namespace moveout::verify {
+namespace {
+
+using base::ErrorKind;
+using base::Result;
+using base::Task;
+
+constexpr std::size_t kBufferedMax = 2 << 20;  // of spill, before it is written
+constexpr std::size_t kWindowKeys = 10'000;    // settled together: one wait a round for all of them
+constexpr std::size_t kWindowBytes = 2 << 20;  // of their names
+constexpr double kTargetPageBytes = 2 << 20;
+constexpr std::int64_t kSegmentBytes = std::int64_t{64} << 20;
+constexpr std::int64_t kSegmentItems = 400'000;
+constexpr int kSegmentsMin = 16;
+constexpr int kSegmentsMax = 4000;  // their last keys are part of every progress record
+
+void append_identity(std::string& out, std::string_view part) { out += fmt::format("{}:{};", part.size(), part); }
+
+std::string identity_of(const Config& config) {
+  std::string identity;
+  append_identity(identity, config.table);
+  append_identity(identity, config.key.partition.name + static_cast<char>(config.key.partition.type));
+  if (config.key.sort) append_identity(identity, config.key.sort->name + static_cast<char>(config.key.sort->type));
+  append_identity(identity, std::to_string(config.buckets));
+  return identity;
+}
+
+}  // namespace
+
+struct Verifier::State {
+  State(Config c, aws::DynamoDb& s, target::Target& t, Watermark& m, base::Disk& d, base::Worker& w, base::Clock& k,
+        base::Rng r, base::Log& l)
+      : config(std::move(c)),
+        db(s),
+        target(t),
+        watermark(m),
+        disk(d),
+        worker(w),
+        clock(k),
+        rng(r),
+        log(l),
+        source(config, s, k, rng.fork(), l),
+        settler(config, source, t, m, k),
+        progress_file(d, config.name),
+        spills{Spill(config.name + ".source"), Spill(config.name + ".target")} {}
+
+  Config config;
+  aws::DynamoDb& db;
+  target::Target& target;
+  Watermark& watermark;
+  base::Disk& disk;
+  base::Worker& worker;
+  base::Clock& clock;
+  base::Rng rng;
+  base::Log& log;
+  Source source;
+  Settler settler;
+  ProgressFile progress_file;
+
+  Progress at;
+  std::array<Spill, 2> spills;
+  std::map<std::string, std::uint64_t> unsynced;  // files written since they were last synced
+  std::vector<std::uint64_t> todo;                // source segments, from the back
+  std::optional<base::Signal> written;            // a write to the disk ended
+  bool writing = false;
+  double rcu_before = 0;  // of earlier processes
+  base::Steady saved_at{};
+  bool damaged = false;  // the spill on the disk is not what was written
+
+  std::string candidates_name() const { return config.name + ".candidates"; }
+
+  Task<Result<Report>> run();
+  Task<Result<>> resume_or_begin();
+  Task<Result<>> begin();
+  Task<Result<>> adopt(Progress progress);
+  Result<> cut_back();
+  Task<Result<>> phases();
+  Task<Result<>> read_source();
+  Task<Result<>> read_source_segments();
+  Task<Result<>> read_source_segment(std::uint64_t segment);
+  Result<> take_source_page(std::uint64_t segment, const aws::ItemsPage& page);
+  Task<Result<>> read_target();
+  Task<Result<>> compare();
+  Task<Result<>> compare_file(std::size_t file);
+  Task<Result<>> settle();
+  Task<Result<std::vector<item::Key>>> next_candidates(std::uint64_t* size);
+  void add(Side side, const Record& record);
+
+  Task<Result<>> flush();
+  Task<Result<>> save();
+  Task<Result<>> page_taken();
+  Result<> write_down(const std::vector<Spill::Piece>& pieces);
+  Task<Result<>> forget();
+  std::size_t buffered() const { return spills[kSource].buffered() + spills[kTarget].buffered(); }
+  double consumed_rcu() const { return rcu_before + source.consumed_rcu(); }
+};
+
+// ---- the disk ----
+
+// Blocking, on the worker.
+Result<> Verifier::State::write_down(const std::vector<Spill::Piece>& pieces) {
+  for (const Spill::Piece& piece : pieces) unsynced[piece.name];
+  return write_pieces(disk, pieces);
+}
+
+// Buffers out to their files; not durable yet.
+Task<Result<>> Verifier::State::flush() {
+  while (writing) co_await written->wait();
+  writing = true;
+  std::vector<Spill::Piece> pieces = spills[kSource].take();
+  for (Spill::Piece& piece : spills[kTarget].take()) pieces.push_back(std::move(piece));
+  const Result<> done = co_await worker.call([&] { return write_down(pieces); });
+  writing = false;
+  written->notify_all();
+  co_return done;
+}
+
+// Progress as of now, durable when it returns: what it speaks of first, then itself.
+Task<Result<>> Verifier::State::save() {
+  while (writing) co_await written->wait();
+  writing = true;
+  saved_at = clock.steady();
+  for (std::size_t side : {kSource, kTarget}) {
+    at.spill_sizes[side].assign(spills[side].sizes().begin(), spills[side].sizes().end());
+  }
+  at.report.consumed_rcu = consumed_rcu();
+  const Progress now = at;
+  std::vector<Spill::Piece> pieces = spills[kSource].take();
+  for (Spill::Piece& piece : spills[kTarget].take()) pieces.push_back(std::move(piece));
+  const Result<> done = co_await worker.call([&]() -> Result<> {
+    if (const Result<> out = write_down(pieces); !out) return out;
+    for (const auto& [name, size] : unsynced) {
+      if (const Result<> synced = disk.sync(name); !synced) return synced;
+    }
+    unsynced.clear();
+    return progress_file.save(now);
+  });
+  writing = false;
+  written->notify_all();
+  co_return done;
+}
+
+// Between two pages: progress when it is due, room when there is none. One write at a time serves all who come.
+Task<Result<>> Verifier::State::page_taken() {
+  if (!writing && clock.steady() - saved_at >= config.checkpoint_every) co_return co_await save();
+  while (writing && buffered() >= kBufferedMax) co_await written->wait();
+  if (buffered() >= kBufferedMax) co_return co_await flush();
+  co_return Result<>();
+}
+
+Task<Result<>> Verifier::State::forget() {
+  co_return co_await worker.call([&]() -> Result<> {
+    if (const Result<> cleared = progress_file.clear(); !cleared) return cleared;
+    const Result<std::vector<std::string>> names = disk.list();
+    if (!names) return base::fail(names.error());
+    for (const std::string& name : *names) {
+      if (!name.starts_with(config.name + ".")) continue;
+      if (const Result<> removed = disk.remove(name); !removed) return removed;
+    }
+    return {};
+  });
+}
+
+// ---- beginning and going on ----
+
+Task<Result<>> Verifier::State::resume_or_begin() {
+  Result<std::optional<Progress>> found = co_await worker.call([&] { return progress_file.load(); });
+  if (!found) co_return base::fail(found.error());
+  if (*found && (*found)->identity == identity_of(config)) {
+    const Result<> adopted = co_await adopt(std::move(**found));
+    if (adopted || adopted.error().kind != ErrorKind::Corrupt) co_return adopted;
+    log.warn("verify.begins_anew", {{"table", config.table}, {"why", adopted.error().what}});
+  }
+  co_return co_await begin();
+}
+
+Task<Result<>> Verifier::State::begin() {
+  if (const Result<> forgotten = co_await forget(); !forgotten) co_return forgotten;
+  int segments = config.segments;
+  if (segments <= 0) {
+    const Result<aws::TableDescription> table = co_await db.describe_table(config.table);
+    if (!table) co_return base::fail(table.error());
+    const std::int64_t wanted = std::max(table->size_bytes / kSegmentBytes, table->item_count / kSegmentItems) + 1;
+    segments = static_cast<int>(std::clamp<std::int64_t>(wanted, kSegmentsMin, kSegmentsMax));
+  }
+  at = Progress{};
+  at.identity = identity_of(config);
+  at.seed = config.seed != 0 ? config.seed : rng.next();
+  at.segments = static_cast<std::uint64_t>(segments);
+  at.segments_done.assign(at.segments, false);
+  for (std::size_t side : {kSource, kTarget}) {
+    at.sums[side].assign(static_cast<std::size_t>(config.buckets), {});
+    at.spill_sizes[side].assign(kFiles, 0);
+    spills[side].resume(at.spill_sizes[side]);
+  }
+  unsynced.clear();
+  rcu_before = -source.consumed_rcu();
+  co_return Result<>();
+}
+
+Task<Result<>> Verifier::State::adopt(Progress progress) {
+  at = std::move(progress);
+  const std::size_t buckets = static_cast<std::size_t>(config.buckets);
+  for (std::size_t side : {kSource, kTarget}) {
+    if (at.spill_sizes[side].size() != kFiles || at.sums[side].size() != buckets) {
+      co_return base::fail(ErrorKind::Corrupt, "the progress does not fit");
+    }
+    spills[side].resume(at.spill_sizes[side]);
+  }
+  unsynced.clear();
+  rcu_before = at.report.consumed_rcu - source.consumed_rcu();
+  co_return co_await worker.call([&] { return cut_back(); });
+}
+
+// What was written after the progress was is cut off; what it speaks of must be there. Blocking.
+Result<> Verifier::State::cut_back() {
+  const auto cut = [&](const std::string& name, std::uint64_t wanted) -> Result<> {
+    const Result<std::uint64_t> size = disk.size(name);
+    if (!size) return base::fail(size.error());
+    if (*size < wanted) return base::fail(ErrorKind::Corrupt, name + " is shorter than it was");
+    return *size > wanted ? disk.truncate(name, wanted) : Result<>();
+  };
+  for (std::size_t side : {kSource, kTarget}) {
+    for (std::size_t file = 0; file < kFiles; ++file) {
+      if (const Result<> done = cut(spills[side].name(file), at.spill_sizes[side][file]); !done) return done;
+    }
+  }
+  return cut(candidates_name(), at.candidates_size);
+}
+
+Task<Result<Report>> Verifier::State::run() {
+  written.emplace(co_await base::this_executor);
+  writing = false;
+  for (int attempt = 1;; ++attempt) {
+    damaged = false;
+    Result<> done = co_await resume_or_begin();
+    saved_at = clock.steady();
+    if (done) done = co_await phases();
+    if (!done && damaged && attempt == 1) {
+      log.warn("verify.begins_anew", {{"table", config.table}, {"why", done.error().what}});
+      done = co_await forget();
+      if (done) continue;
+    }
+    if (!done) co_return base::fail(done.error());
+    at.report.consumed_rcu = consumed_rcu();
+    const Report report = at.report;
+    if (const Result<> forgotten = co_await forget(); !forgotten) co_return base::fail(forgotten.error());
+    co_return report;
+  }
+}
+
+Task<Result<>> Verifier::State::phases() {
+  if (at.phase == Phase::Source) {
+    if (const Result<> read = co_await read_source(); !read) co_return read;
+    at.phase = Phase::Target;
+  }
+  if (at.phase == Phase::Target) {
+    if (const Result<> read = co_await read_target(); !read) co_return read;
+    at.phase = Phase::Compare;
+  }
+  if (at.phase == Phase::Compare) {
+    if (const Result<> compared = co_await compare(); !compared) co_return compared;
+    at.phase = Phase::Settle;
+  }
+  co_return co_await settle();
+}
+
+// ---- both sides into the spill ----
+
+void Verifier::State::add(Side side, const Record& record) {
+  const Place place(record.key, at.seed, static_cast<std::size_t>(config.buckets));
+  at.sums[side][place.bucket].add(record, at.seed);
+  spills[side].add(place.file(), record);
+  ++at.items[side];
+}
+
+Task<Result<>> Verifier::State::read_source() {
+  todo.clear();
+  for (std::uint64_t segment = 0; segment < at.segments; ++segment) {
+    if (!at.segments_done[segment]) todo.push_back(segment);
+  }
+  rng.shuffle(todo);
+  base::TaskGroup readers(co_await base::this_executor);
+  for (int i = 0; i < config.workers; ++i) readers.start(read_source_segments());
+  co_return co_await readers.wait_or_stop();
+}
+
+Task<Result<>> Verifier::State::read_source_segments() {
+  while (!todo.empty()) {
+    const std::uint64_t segment = todo.back();
+    todo.pop_back();
+    if (const Result<> read = co_await read_source_segment(segment); !read) co_return read;
+  }
+  co_return Result<>();
+}
+
+Task<Result<>> Verifier::State::read_source_segment(std::uint64_t segment) {
+  while (!at.segments_done[segment]) {
+    const auto open = at.segments_open.find(segment);
+    Result<aws::ItemsPage> page =
+        co_await source.scan(segment, at.segments, open == at.segments_open.end() ? "" : open->second);
+    if (!page) co_return base::fail(page.error());
+    // Records and the segment's position change together, between two awaits: no progress can see one without the
+    // other.
+    if (const Result<> taken = take_source_page(segment, *page); !taken) co_return taken;
+    if (page->last_key.empty()) {
+      at.segments_done[segment] = true;
+      at.segments_open.erase(segment);
+    } else {
+      at.segments_open[segment] = page->last_key;
+    }
+    page = aws::ItemsPage{};
+    if (const Result<> kept = co_await page_taken(); !kept) co_return kept;
+  }
+  co_return Result<>();
+}
+
+Result<> Verifier::State::take_source_page(std::uint64_t segment, const aws::ItemsPage& page) {
+  std::string key;
+  for (std::size_t i = 0; i < page.items.size(); ++i) {
+    key.clear();
+    Result<> read = item::append_key_of_json(config.key, page.items[i], key);
+    Result<item::Hash128> hash = read ? source.hash_of(page.items[i], at.seed) : base::fail(read.error());
+    if (!hash) {
+      return base::fail(hash.error().kind,
+                        fmt::format("verify, scan of table {}, segment {} of {}, item {} of a page: {}", config.table,
+                                    segment, at.segments, i, hash.error().what));
+    }
+    add(kSource, {key, *hash});
+    at.source_bytes += page.items[i].size();
+  }
+  return {};
+}
+
+Task<Result<>> Verifier::State::read_target() {
+  if (at.target_cursor.empty()) {
+    // What was applied passes what was read, so that fewer keys are mid-way; those that are get settled one by one.
+    co_await watermark.passed(clock.steady(), config.patience);
+  }
+  const double mean =
+      at.items[kSource] > 0 ? static_cast<double>(at.source_bytes) / static_cast<double>(at.items[kSource]) : 4096.0;
+  const auto limit = static_cast<std::size_t>(std::clamp(kTargetPageBytes / std::max(mean, 1.0), 5.0, 1000.0));
+  do {
+    Result<target::StoredPage> page = co_await target.scan(at.target_cursor, limit);
+    if (!page) co_return base::fail(page.error());
+    for (const auto& [key, stored] : page->items) {
+      add(kTarget, {key.encoded(), item::canonical_hash(stored.item, at.seed)});
+    }
+    at.target_cursor = page->next;
+    // The end has no cursor to go on from: the last page is part of the next phase's progress.
+    if (at.target_cursor.empty()) break;
+    if (const Result<> kept = co_await page_taken(); !kept) co_return kept;
+  } while (true);
+  co_return Result<>();
+}
+
+// ---- comparing ----
+
+Task<Result<>> Verifier::State::compare() {
+  if (const Result<> kept = co_await flush(); !kept) co_return kept;
+  while (at.files_compared < kFiles) {
+    if (const Result<> compared = co_await compare_file(at.files_compared); !compared) co_return compared;
+    ++at.files_compared;
+    if (const Result<> kept = co_await page_taken(); !kept) co_return kept;
+  }
+  co_return Result<>();
+}
+
+Task<Result<>> Verifier::State::compare_file(std::size_t file) {
+  std::vector<bool> differs(at.sums[kSource].size(), false);
+  std::uint64_t records = 0, records_differing = 0;
+  for (std::size_t bucket = file; bucket < differs.size(); bucket += kFiles) {
+    const BucketSum& source_sum = at.sums[kSource][bucket];
+    const BucketSum& target_sum = at.sums[kTarget][bucket];
+    records += source_sum.count + target_sum.count;
+    const bool equal = base::mutant("verify_count_only") ? source_sum.count == target_sum.count
+                       : base::mutant("hash_xor")        ? source_sum.sum == target_sum.sum
+                                                         : source_sum == target_sum;
+    if (equal) {
+      at.report.matched += source_sum.count;
+    } else {
+      differs[bucket] = true;
+      records_differing += source_sum.count + target_sum.count;
+    }
+  }
+  if (records_differing == 0) co_return Result<>();
+
+  const Comparer::Files files{spills[kSource].name(file), spills[kSource].sizes()[file], spills[kTarget].name(file),
+                              spills[kTarget].sizes()[file]};
+  const std::uint64_t estimate = (files.source_size + files.target_size) / records * records_differing;
+  Comparer comparer(disk, worker, at.seed, config.memory, candidates_name());
+  const Result<Compared> compared = co_await comparer.compare(files, differs, estimate);
+  if (!compared) {
+    damaged = compared.error().kind == ErrorKind::Corrupt || compared.error().kind == ErrorKind::NotFound;
+    co_return base::fail(compared.error());
+  }
+  at.report.matched += compared->matched;
+  at.candidates += compared->candidates;
+  if (compared->candidates > 0) unsynced[candidates_name()];
+  const Result<std::uint64_t> size = co_await worker.call([&] { return disk.size(candidates_name()); });
+  if (!size) co_return base::fail(size.error());
+  at.candidates_size = *size;
+  co_return Result<>();
+}
+
+// ---- settling ----
+
+// The next keys of the list, and how many of its bytes they take.
+Task<Result<std::vector<item::Key>>> Verifier::State::next_candidates(std::uint64_t* size) {
+  const std::size_t wanted =
+      static_cast<std::size_t>(std::min<std::uint64_t>(kWindowBytes, at.candidates_size - at.settled_size));
+  const Result<std::string> bytes =
+      co_await worker.call([&] { return disk.read(candidates_name(), at.settled_size, wanted); });
+  if (!bytes) co_return base::fail(bytes.error());
+  std::vector<item::Key> keys;
+  std::string_view rest = *bytes, name;
+  while (keys.size() < kWindowKeys && take_key(&rest, &name)) {
+    Result<item::Key> key = item::Key::from_encoded(std::string(name));
+    if (!key) {
+      damaged = true;
+      co_return base::fail(key.error());
+    }
+    keys.push_back(std::move(*key));
+  }
+  if (keys.empty()) {
+    damaged = true;
+    co_return base::fail(ErrorKind::Corrupt, candidates_name() + " ends within a key");
+  }
+  *size = bytes->size() - rest.size();
+  co_return keys;
+}
+
+Task<Result<>> Verifier::State::settle() {
+  while (at.settled_size < at.candidates_size) {
+    std::uint64_t size = 0;
+    Result<std::vector<item::Key>> keys = co_await next_candidates(&size);
+    if (!keys) co_return base::fail(keys.error());
+    const std::size_t count = keys->size();
+    std::sort(keys->begin(), keys->end());
+    keys->erase(std::unique(keys->begin(), keys->end()), keys->end());
+    Report found = at.report;
+    if (const Result<> settled = co_await settler.settle(std::move(*keys), at.seed, false, found); !settled) {
+      co_return settled;
+    }
+    at.report = std::move(found);
+    at.settled_size += size;
+    at.compared += count;
+    if (const Result<> kept = co_await page_taken(); !kept) co_return kept;
+  }
+  co_return Result<>();
+}
+
+// ---- the outside ----
+
+Verifier::Verifier(Config config, aws::DynamoDb& source, target::Target& target, Watermark& watermark, base::Disk& disk,
+                   base::Worker& worker, base::Clock& clock, base::Rng rng, base::Log& log)
+    : state_(std::make_unique<State>(std::move(config), source, target, watermark, disk, worker, clock, rng, log)) {
+  MOVEOUT_ASSERT(state_->config.buckets >= 1 && state_->config.workers >= 1);
+}
+
+Verifier::~Verifier() = default;
+
+Task<Result<Report>> Verifier::run() { return state_->run(); }
+
+Task<Result<Report>> Verifier::compare(std::vector<item::Key> keys) {
+  std::sort(keys.begin(), keys.end());
+  keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
+  const std::uint64_t seed = state_->config.seed != 0 ? state_->config.seed : state_->rng.next();
+  const double rcu_before = state_->source.consumed_rcu();
+  Report report;
+  for (std::size_t from = 0; from < keys.size(); from += kWindowKeys) {
+    const auto begin = keys.begin() + static_cast<std::ptrdiff_t>(from);
+    const auto count = static_cast<std::ptrdiff_t>(std::min(kWindowKeys, keys.size() - from));
+    const Result<> settled = co_await state_->settler.settle({begin, begin + count}, seed, true, report);
+    if (!settled) co_return base::fail(settled.error());
+  }
+  report.consumed_rcu = state_->source.consumed_rcu() - rcu_before;
+  co_return report;
+}
+
+VerifyProgress Verifier::progress() const {
+  const Progress& at = state_->at;
+  return {at.items[kSource], at.items[kTarget], at.compared, at.candidates, state_->consumed_rcu()};
+}
+
+Task<Result<>> Verifier::forget() { return state_->forget(); }
+
+}  // namespace moveout::verify
