@@ -155,12 +155,16 @@ void Pool::forget(Connection& connection) {
 
 void Pool::close() {
   closed_ = true;
+  close_idle();
+  deadlines_.stop();
+}
+
+void Pool::close_idle() {
   for (auto& [endpoint, host] : hosts_) {
     for (const auto& connection : host.idle) forget(*connection);
     host.open -= host.idle.size();
     host.idle.clear();
   }
-  deadlines_.stop();
 }
 
 }  // namespace moveout::net

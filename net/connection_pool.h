@@ -55,6 +55,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   base::Result<std::shared_ptr<TlsContext>> tls();
   // No more connections are kept; idle ones are closed.
   void close();
+  void close_idle();
 
   HttpClient::Counts counts;
 

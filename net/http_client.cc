@@ -103,6 +103,8 @@ HttpClient::~HttpClient() { pool_->close(); }
 
 Task<Result<http::Response>> HttpClient::send(http::Request request) { return exchange(pool_, std::move(request)); }
 
+void HttpClient::close_idle() { pool_->close_idle(); }
+
 HttpClient::Counts HttpClient::counts() const { return pool_->counts; }
 
 }  // namespace moveout::net

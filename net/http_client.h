@@ -33,12 +33,15 @@ class Pool;
 class HttpClient final : public http::Transport {
  public:
   HttpClient(base::Executor executor, HttpClientOptions options);
-  // Closes what is idle. Every send() has ended before.
+  // Closes what is idle; while a connection is, a timer keeps its io_context busy. Every send() has ended before.
   ~HttpClient() override;
   HttpClient(const HttpClient&) = delete;
   HttpClient& operator=(const HttpClient&) = delete;
 
   base::Task<base::Result<http::Response>> send(http::Request request) override;
+
+  // Closes the connections that nobody uses now.
+  void close_idle();
 
   struct Counts {
     std::uint64_t opened = 0;     // connections
