@@ -43,16 +43,13 @@ base::Result<> for_each_attribute(
   if (const std::size_t at = find_invalid_utf8(item_json); at != std::string_view::npos) {
     good = cursor.fail_at(item_json.data() + at, "UTF-8");
   }
-  good = good && cursor.object([&](const RawString& raw) {
+  good = good && cursor.attributes([&](const RawString& raw, Type type, std::string_view value) {
     std::string_view name = raw.text;
     if (raw.escaped) {
       unescape(decoded.emplace_back(), raw);
       name = decoded.back();
     }
     if (!names.add(name)) return cursor.fail_at(raw.text.data(), "each name once");
-    Type type;
-    std::string_view value;
-    if (!cursor.attribute_value(&type, &value)) return false;
     visit(name, type, value);
     return true;
   });

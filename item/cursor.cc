@@ -6,9 +6,6 @@
 namespace moveout::item {
 namespace {
 
-// Of JSON that is not attribute values (ConsumedCapacity and the like): deep enough for every answer, and for the
-// stack.
-
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 int hex_of(char c) {

@@ -91,11 +91,14 @@ class Cursor : public Grammar<Cursor> {
   }
   // What stands before the next white space, comma, bracket or the end: a literal or a number, if it is anything.
   bool scalar(std::string_view* out);
-  bool take_simple(Type* type) {
-    if (end_ - at_ < 8 || !is_simple(at_, type)) return false;
-    at_ += 5;
-    return true;
+  bool take_wire_tag(Type* type) {
+    const std::size_t size = end_ - at_ < 8 ? 0 : item::take_wire_tag(at_, type);
+    at_ += size;
+    return size != 0;
   }
+  bool simple_member(RawString*, Type*, std::string_view*) { return false; }
+  bool simple_value(Type*, std::string_view*) { return false; }
+  bool may_escape() const { return true; }
   // Every escape from here to the end, wherever it stands.
   bool escapes();
 

@@ -1,8 +1,8 @@
 // The grammar of DynamoDB JSON over a cursor of either kind: Cursor (over text) and IndexCursor (over an index of the
 // text's tokens). Internal to item/. A step answers false once the text is wrong.
 //
-// A cursor has: accept(c), expect(c, what), string(&raw), scalar(&text), take_simple(&type), next(), since(start),
-// fail(expected), fail_at(where, expected).
+// A cursor has: accept(c), expect(c, what), string(&raw), scalar(&text), take_wire_tag(&type), may_escape(), next(),
+// since(start), fail(expected), fail_at(where, expected).
 #pragma once
 
 #include <cstdint>
@@ -27,8 +27,9 @@ bool type_of_tag(std::string_view tag, Type* type);
 
 inline bool is_json_space(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
 
-// What nearly every attribute starts with on the wire: {"S":" and the like, 6 bytes of at least 8 readable ones.
-inline bool is_simple(const char* at, Type* type) {
+// The length of a value's start as it is on the wire, without white space: {"S": and the like. 0 for anything else.
+// `at` has at least 8 readable bytes.
+inline std::size_t take_wire_tag(const char* at, Type* type) {
   const auto word_of = [](const char(&bytes)[9]) {
     std::uint64_t word;
     std::memcpy(&word, bytes, 8);
@@ -36,20 +37,36 @@ inline bool is_simple(const char* at, Type* type) {
   };
   std::uint64_t head;
   std::memcpy(&head, at, 8);
-  if ((head & word_of("\xFF\xFF\0\xFF\xFF\xFF\0\0")) != word_of("{\"\0\":\"\0\0")) return false;
-  switch (at[2]) {
-    case 'S':
-      *type = Type::S;
-      return true;
-    case 'N':
-      *type = Type::N;
-      return true;
-    case 'B':
-      *type = Type::B;
-      return true;
-    default:
-      return false;
+  if ((head & word_of("\xFF\xFF\0\xFF\xFF\0\0\0")) == word_of("{\"\0\":\0\0\0")) {
+    switch (at[2]) {
+      case 'S':
+        *type = Type::S;
+        return 5;
+      case 'N':
+        *type = Type::N;
+        return 5;
+      case 'B':
+        *type = Type::B;
+        return 5;
+      case 'M':
+        *type = Type::M;
+        return 5;
+      case 'L':
+        *type = Type::L;
+        return 5;
+      default:
+        return 0;
+    }
   }
+  if (head == word_of("{\"BOOL\":")) {
+    *type = Type::Bool;
+    return 8;
+  }
+  if (head == word_of("{\"NULL\":")) {
+    *type = Type::Null;
+    return 8;
+  }
+  return 0;
 }
 
 template <class Self>
@@ -77,28 +94,42 @@ class Grammar {
     return self().expect(']', "a comma or the end of an array");
   }
 
+  // An item, or the inside of an M: `visit(name, type, raw)` is called for each attribute behind it, as attribute_value
+  // would give it.
+  template <class Visit>
+  bool attributes(Visit&& visit, int depth = 0) {
+    if (!self().expect('{', "an object")) return false;
+    if (self().accept('}')) return true;
+    do {
+      RawString name;
+      Type type;
+      std::string_view raw;
+      if (!self().simple_member(&name, &type, &raw)) {
+        if (!self().string(&name) || !self().expect(':', "a colon") || !attribute_value(&type, &raw, depth))
+          return false;
+      }
+      if (!visit(name, type, raw)) return false;
+    } while (self().accept(','));
+    return self().expect('}', "a comma or the end of an object");
+  }
+
   // One attribute value {"TAG":…}, walked over: tags, shapes, balance, strings and depth are checked; numbers, base64
   // and duplicates are not. `raw` is the text inside the tag, `{}` for a bare {}.
   bool attribute_value(Type* type, std::string_view* raw, int depth = 0) {
-    if (self().take_simple(type)) {
+    if (self().simple_value(type, raw)) return true;
+    if (self().take_wire_tag(type)) {
       const char* const start = self().next();
       RawString text;
-      if (!self().string(&text)) return false;
-      *raw = {start, text.text.size() + 2};
+      if (*type <= Type::B) {  // S, N, B
+        if (!self().string(&text)) return false;
+        *raw = {start, text.text.size() + 2};
+      } else {
+        if (!tagged(*type, depth)) return false;
+        *raw = self().since(start);
+      }
       return self().expect('}', "one type tag a value");
     }
-    const char* const whole = self().next();
-    if (!self().expect('{', "a value in its type tag")) return false;
-    if (self().accept('}')) {
-      *type = Type::M;
-      *raw = "{}";
-      return depth < kDepthMax || self().fail_at(whole, "at most 32 levels");
-    }
-    if (!tag(type)) return false;
-    const char* const start = self().next();
-    if (!tagged(*type, depth)) return false;
-    *raw = self().since(start);
-    return self().expect('}', "one type tag a value");
+    return attribute_value_slowly(type, raw, depth);
   }
 
   // The tag of a value and the colon after it.
@@ -148,7 +179,22 @@ class Grammar {
  private:
   Self& self() { return static_cast<Self&>(*this); }
 
-  bool tagged(Type type, int depth) {
+  [[gnu::noinline]] bool attribute_value_slowly(Type* type, std::string_view* raw, int depth) {
+    const char* const whole = self().next();
+    if (!self().expect('{', "a value in its type tag")) return false;
+    if (self().accept('}')) {
+      *type = Type::M;
+      *raw = "{}";
+      return depth < kDepthMax || self().fail_at(whole, "at most 32 levels");
+    }
+    if (!tag(type)) return false;
+    const char* const start = self().next();
+    if (!tagged(*type, depth)) return false;
+    *raw = self().since(start);
+    return self().expect('}', "one type tag a value");
+  }
+
+  [[gnu::noinline]] bool tagged(Type type, int depth) {
     RawString text;
     bool yes;
     switch (type) {
@@ -179,7 +225,7 @@ class Grammar {
         Type inner;
         std::string_view raw;
         if (type == Type::L) return array([&] { return attribute_value(&inner, &raw, depth + 1); });
-        return object([&](const RawString&) { return attribute_value(&inner, &raw, depth + 1); });
+        return attributes([](const RawString&, Type, std::string_view) { return true; }, depth + 1);
       }
     }
     return self().fail("a type tag of DynamoDB");

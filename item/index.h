@@ -56,8 +56,9 @@ class IndexCursor : public Grammar<IndexCursor> {
     if (!accept('"')) return false;
     // Between a closing quote and the next token there is nothing but white space: the rest would be a token.
     const char* const end = last_end() - 1;
+    if (end < start || *end != '"') return false;
     *out = {{start, static_cast<std::size_t>(end - start)}, escaped_};
-    return end >= start && *end == '"';
+    return true;
   }
   bool scalar(std::string_view* out) {
     if (token_ == end_) return false;
@@ -66,18 +67,49 @@ class IndexCursor : public Grammar<IndexCursor> {
     *out = since(start);
     return true;
   }
-  bool take_simple(Type* type) {
-    if (size_ - *token_ < 8 || !is_simple(next(), type)) return false;
+  bool take_wire_tag(Type* type) {
+    if (size_ - *token_ < 8 || item::take_wire_tag(next(), type) == 0) return false;
     token_ += 3;  // the bracket, the tag, the colon
     return true;
   }
+  // "name":{"S":"…"} and {"S":"…"}, also with N and B, without white space: the tokens are looked at side by side, not
+  // one after another. Anything else is left as it is.
+  bool simple_member(RawString* name, Type* type, std::string_view* raw) {
+    const std::uint32_t* const token = token_;
+    if (end_ - token < kSimpleMember) return false;
+    const char* const quote = text_ + token[0];
+    const char* const colon = text_ + token[1];
+    if (*quote != '"' || *colon != ':' || colon[-1] != '"' || colon - quote < 2) return false;
+    if (!simple_at(token + 2, type, raw)) return false;
+    *name = {{quote + 1, static_cast<std::size_t>(colon - quote - 2)}, escaped_};
+    token_ = token + kSimpleMember;
+    return true;
+  }
+  bool simple_value(Type* type, std::string_view* raw) {
+    if (end_ - token_ < kSimpleValue || !simple_at(token_, type, raw)) return false;
+    token_ += kSimpleValue;
+    return true;
+  }
+  bool may_escape() const { return escaped_; }
   bool fail(const char*) const { return false; }
   bool fail_at(const char*, const char*) const { return false; }
 
  private:
+  static constexpr std::ptrdiff_t kSimpleValue = 5;  // bracket, tag, colon, string, bracket
+  static constexpr std::ptrdiff_t kSimpleMember = kSimpleValue + 2;
+
+  bool simple_at(const std::uint32_t* token, Type* type, std::string_view* raw) const {
+    if (size_ - token[0] < 8) return false;
+    if (item::take_wire_tag(text_ + token[0], type) == 0 || *type > Type::B) return false;
+    const char* const start = text_ + token[3];
+    const char* const end = text_ + token[4];
+    if (*start != '"' || *end != '}' || end[-1] != '"' || end - start < 2) return false;
+    *raw = {start, static_cast<std::size_t>(end - start)};
+    return true;
+  }
   const char* last_end() const {
     const char* end = next();
-    while (is_json_space(end[-1])) --end;
+    while (static_cast<unsigned char>(end[-1]) <= ' ' && is_json_space(end[-1])) --end;
     return end;
   }
 

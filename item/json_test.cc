@@ -54,8 +54,9 @@ TEST_CASE("escapes are decoded and written as few as can be") {
 }
 
 TEST_CASE("surrogates come in pairs or not at all") {
-  for (const char* escape : {R"(\ud800)", R"(\udc00)", R"(\ud800x)", R"(\ud800\n)", R"(\ud800\ud800)",
-                             R"(\ud83d\u0041)", R"(\ude00\ud83d)", R"(\udbff\udc0)", R"(\uDBFF\)", R"(\ud800\uDBFF)"}) {
+  for (const std::string escape :
+       {R"(\ud800)", R"(\udc00)", R"(\ud800x)", R"(\ud800\n)", R"(\ud800\ud800)", R"(\ud83d\u0041)", R"(\ude00\ud83d)",
+        R"(\udbff\udc0)", R"(\uDBFF\)", R"(\ud800\uDBFF)"}) {
     CAPTURE(escape);
     CHECK(refuses(in_item("{\"S\":\"" + std::string(escape) + "\"}")));
   }
@@ -63,37 +64,37 @@ TEST_CASE("surrogates come in pairs or not at all") {
 }
 
 TEST_CASE("text that is not JSON is refused") {
-  for (const char* json : {"",
-                           " ",
-                           "{",
-                           "}",
-                           "[]",
-                           "null",
-                           "\"a\"",
-                           "{]",
-                           "{\"a\"}",
-                           "{\"a\":}",
-                           "{\"a\":{\"S\":\"x\"}",
-                           "{\"a\":{\"S\":\"x}}",
-                           "{\"a\":{\"S\":\"x\"},}",
-                           "{,\"a\":{\"S\":\"x\"}}",
-                           "{\"a\":{\"S\":\"x\"}}x",
-                           "{\"a\":{\"S\":\"x\"}}{}",
-                           "{\"a\":{\"S\":\"x\"} \"b\":{\"S\":\"x\"}}",
-                           "{a:{\"S\":\"x\"}}",
-                           "{'a':{'S':'x'}}",
-                           "{\"a\":{\"S\":\"x\",}}",
-                           "{\"a\":{\"L\":[,]}}",
-                           "{\"a\":{\"L\":[{\"S\":\"x\"},]}}",
-                           "{\"a\":{\"L\":[{\"S\":\"x\"}}}",
-                           "{\"a\":{\"S\":\"\\x\"}}",
-                           "{\"a\":{\"S\":\"\\u12G4\"}}",
-                           "{\"a\":{\"S\":\"\\u123\"}}",
-                           "{\"a\":{\"S\":\"\\",
-                           "{\"a\":{\"S\":\"a\nb\"}}",
-                           "{\"a\":{\"S\":\"a\tb\"}}",
-                           "\xEF\xBB\xBF{}",
-                           "{}\v"}) {
+  for (const std::string json : {"",
+                                 " ",
+                                 "{",
+                                 "}",
+                                 "[]",
+                                 "null",
+                                 "\"a\"",
+                                 "{]",
+                                 "{\"a\"}",
+                                 "{\"a\":}",
+                                 "{\"a\":{\"S\":\"x\"}",
+                                 "{\"a\":{\"S\":\"x}}",
+                                 "{\"a\":{\"S\":\"x\"},}",
+                                 "{,\"a\":{\"S\":\"x\"}}",
+                                 "{\"a\":{\"S\":\"x\"}}x",
+                                 "{\"a\":{\"S\":\"x\"}}{}",
+                                 "{\"a\":{\"S\":\"x\"} \"b\":{\"S\":\"x\"}}",
+                                 "{a:{\"S\":\"x\"}}",
+                                 "{'a':{'S':'x'}}",
+                                 "{\"a\":{\"S\":\"x\",}}",
+                                 "{\"a\":{\"L\":[,]}}",
+                                 "{\"a\":{\"L\":[{\"S\":\"x\"},]}}",
+                                 "{\"a\":{\"L\":[{\"S\":\"x\"}}}",
+                                 "{\"a\":{\"S\":\"\\x\"}}",
+                                 "{\"a\":{\"S\":\"\\u12G4\"}}",
+                                 "{\"a\":{\"S\":\"\\u123\"}}",
+                                 "{\"a\":{\"S\":\"\\",
+                                 "{\"a\":{\"S\":\"a\nb\"}}",
+                                 "{\"a\":{\"S\":\"a\tb\"}}",
+                                 "\xEF\xBB\xBF{}",
+                                 "{}\v"}) {
     CAPTURE(json);
     CHECK(refuses(json));
   }
@@ -102,41 +103,41 @@ TEST_CASE("text that is not JSON is refused") {
 }
 
 TEST_CASE("JSON that is no attribute value is refused") {
-  for (const char* value : {"\"x\"",
-                            "1",
-                            "null",
-                            "[]",
-                            R"({"X":"x"})",
-                            R"({"s":"x"})",
-                            R"({"S":1})",
-                            R"({"S":null})",
-                            R"({"S":["x"]})",
-                            R"({"N":1})",
-                            R"({"N":"one"})",
-                            R"({"N":""})",
-                            R"({"N":" 1"})",
-                            R"({"BOOL":"true"})",
-                            R"({"BOOL":1})",
-                            R"({"BOOL":True})",
-                            R"({"NULL":false})",
-                            R"({"NULL":null})",
-                            R"({"L":{}})",
-                            R"({"M":[]})",
-                            R"({"SS":"x"})",
-                            R"({"S":"x","N":"1"})",
-                            R"({"S":"x","S":"x"})",
-                            R"({"L":["x"]})",
-                            R"({"M":{"a":"x"}})",
-                            R"({"SS":[1]})",
-                            R"({"":"x"})",
-                            R"({"S"})"}) {
+  for (const std::string value : {"\"x\"",
+                                  "1",
+                                  "null",
+                                  "[]",
+                                  R"({"X":"x"})",
+                                  R"({"s":"x"})",
+                                  R"({"S":1})",
+                                  R"({"S":null})",
+                                  R"({"S":["x"]})",
+                                  R"({"N":1})",
+                                  R"({"N":"one"})",
+                                  R"({"N":""})",
+                                  R"({"N":" 1"})",
+                                  R"({"BOOL":"true"})",
+                                  R"({"BOOL":1})",
+                                  R"({"BOOL":True})",
+                                  R"({"NULL":false})",
+                                  R"({"NULL":null})",
+                                  R"({"L":{}})",
+                                  R"({"M":[]})",
+                                  R"({"SS":"x"})",
+                                  R"({"S":"x","N":"1"})",
+                                  R"({"S":"x","S":"x"})",
+                                  R"({"L":["x"]})",
+                                  R"({"M":{"a":"x"}})",
+                                  R"({"SS":[1]})",
+                                  R"({"":"x"})",
+                                  R"({"S"})"}) {
     CAPTURE(value);
     CHECK(refuses(in_item(value)));
   }
 }
 
 TEST_CASE("empty sets and sets with a member twice are refused, by value") {
-  for (const char* value :
+  for (const std::string value :
        {R"({"SS":[]})", R"({"NS":[]})", R"({"BS":[]})", R"({"SS":["a","b","a"]})", R"({"SS":["a","\u0061"]})",
         R"({"NS":["1","1.0"]})", R"({"NS":["0","-0"]})", R"({"NS":["10","1e1"]})", R"({"BS":["AA==","AA=="]})"}) {
     CAPTURE(value);
@@ -152,8 +153,9 @@ TEST_CASE("a name twice is refused, at every level and in every spelling") {
 }
 
 TEST_CASE("bytes that are not UTF-8 are refused, in values and names") {
-  for (const char* bytes : {"\x80", "\xC0\xAF", "\xC1\xBF", "\xC2", "\xE0\x80\x80", "\xED\xA0\x80", "\xED\xBF\xBF",
-                            "\xF0\x80\x80\x80", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF", "\xE2\x82"}) {
+  for (const std::string bytes :
+       {"\x80", "\xC0\xAF", "\xC1\xBF", "\xC2", "\xE0\x80\x80", "\xED\xA0\x80", "\xED\xBF\xBF", "\xF0\x80\x80\x80",
+        "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF", "\xE2\x82"}) {
     CAPTURE(bytes);
     CHECK(refuses(in_item("{\"S\":\"" + std::string(bytes) + "\"}")));
     CHECK(refuses("{\"" + std::string(bytes) + "\":{\"S\":\"\"}}"));
@@ -193,8 +195,9 @@ TEST_CASE("base64 is strict") {
   CHECK(decode_base64("Zm9v").value() == "foo");
   CHECK(decode_base64("\"Zm9v\"").value() == "foo");
   CHECK(decode_base64("++//").value() == "\xFB\xEF\xFF");
-  for (const char* text : {"Z", "Zg", "Zg=", "Zg===", "Zm9vZg", "====", "Z===", "Zh==", "Zm9=", "Zm 9",
-                           "Zg==Zg==", "-_-_", "Zm9v\n", "=Zm9", "Z=g=", "\"Zm9v", "\"Zm9v\"x", "\xC3\xA9==", "Zg=a"}) {
+  for (const std::string text :
+       {"Z", "Zg", "Zg=", "Zg===", "Zm9vZg", "====", "Z===", "Zh==", "Zm9=", "Zm 9", "Zg==Zg==", "-_-_", "Zm9v\n",
+        "=Zm9", "Z=g=", "\"Zm9v", "\"Zm9v\"x", "\xC3\xA9==", "Zg=a"}) {
     CAPTURE(text);
     CHECK_FALSE(decode_base64(text).has_value());
   }
@@ -315,7 +318,7 @@ TEST_CASE("raw strings are decoded or refused") {
   std::string out = "before ";
   CHECK(append_unescaped(out, R"("a\u00e9\n")").has_value());
   CHECK(out == "before a\xC3\xA9\n");
-  for (const char* raw : {"", "\"", "x", "\"x", "\"x\"y", "\"\\ud800\"", "\"\xFF\""}) {
+  for (const std::string raw : {"", "\"", "x", "\"x", "\"x\"y", "\"\\ud800\"", "\"\xFF\""}) {
     CAPTURE(raw);
     CHECK_FALSE(append_unescaped(out, raw).has_value());
   }

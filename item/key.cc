@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 #include <xxhash.h>
 
+#include <algorithm>
+#include <cstring>
+
 #include "item/cursor.h"
 
 namespace moveout::item {
@@ -96,8 +99,15 @@ void append_key_part(std::string& out, KeyType type, std::string_view bytes) {
   const char header[kHeaderBytes] = {static_cast<char>(type), static_cast<char>(size >> 24),
                                      static_cast<char>(size >> 16), static_cast<char>(size >> 8),
                                      static_cast<char>(size)};
-  out.append(header, kHeaderBytes);
-  out.append(bytes);
+  const std::size_t before = out.size();
+  const std::size_t after = before + kHeaderBytes + bytes.size();
+  if (after > out.capacity())
+    out.reserve(std::max(after, 2 * before));  // resize_and_overwrite grows by no more than asked
+  out.resize_and_overwrite(after, [&](char* data, std::size_t) {
+    std::memcpy(data + before, header, kHeaderBytes);
+    std::memcpy(data + before + kHeaderBytes, bytes.data(), bytes.size());
+    return after;
+  });
 }
 
 base::Result<Key> key_of(const KeySchema& schema, const Item& item) {

@@ -41,7 +41,7 @@ TEST_CASE("one, 1.0 and 1e0 are one key, and text that looks like them is anothe
   const KeySchema number{{"k", KeyType::N}, {}};
   const KeySchema text{{"k", KeyType::S}, {}};
   const Key one = key(number, R"({"k":{"N":"1"}})");
-  for (const char* same : {"1.0", "1e0", "01", "+1", "0.1e1", "\\u0031"}) {
+  for (const std::string same : {"1.0", "1e0", "01", "+1", "0.1e1", "\\u0031"}) {
     CAPTURE(same);
     CHECK(key(number, R"({"k":{"N":")" + std::string(same) + R"("}})") == one);
   }
@@ -54,17 +54,18 @@ TEST_CASE("the border between the parts cannot move") {
 }
 
 TEST_CASE("an item without its key is refused, by the tree and by the text alike") {
-  for (const char* json : {R"({"sk":{"N":"1"}})", R"({"pk":{"S":"a"}})", R"({"pk":{"N":"1"},"sk":{"N":"1"}})",
-                           R"({"pk":{"S":""},"sk":{"N":"1"}})", R"({"pk":{"S":"a"},"sk":{"S":"1"}})",
-                           R"({"pk":{"M":{"pk":{"S":"a"}}},"sk":{"N":"1"}})", R"({"pk":{},"sk":{"N":"1"}})", "{}",
-                           R"({"m":{"M":{"pk":{"S":"a"},"sk":{"N":"1"}}}})"}) {
+  for (const std::string json : {R"({"sk":{"N":"1"}})", R"({"pk":{"S":"a"}})", R"({"pk":{"N":"1"},"sk":{"N":"1"}})",
+                                 R"({"pk":{"S":""},"sk":{"N":"1"}})", R"({"pk":{"S":"a"},"sk":{"S":"1"}})",
+                                 R"({"pk":{"M":{"pk":{"S":"a"}}},"sk":{"N":"1"}})", R"({"pk":{},"sk":{"N":"1"}})", "{}",
+                                 R"({"m":{"M":{"pk":{"S":"a"},"sk":{"N":"1"}}}})"}) {
     CAPTURE(json);
     CHECK_FALSE(key_of(kPair, parse_item(json).value()).has_value());
     CHECK(key_of_json(kPair, json).error().kind == base::ErrorKind::Corrupt);
   }
-  for (const char* json : {R"({"pk":{"S":"a"},"sk":{"N":"x"}})", R"({"pk":{"S":"a"},"sk":{"N":"1"},"pk":{"S":"b"}})",
-                           R"({"pk":{"S":"a"},"sk":{"N":"1"})", R"({"pk":{"S":"a"},"sk":{"N":"1"},"z":{"S":"\ud800"}})",
-                           "{\"pk\":{\"S\":\"\xFF\"},\"sk\":{\"N\":\"1\"}}"}) {
+  for (const std::string json :
+       {R"({"pk":{"S":"a"},"sk":{"N":"x"}})", R"({"pk":{"S":"a"},"sk":{"N":"1"},"pk":{"S":"b"}})",
+        R"({"pk":{"S":"a"},"sk":{"N":"1"})", R"({"pk":{"S":"a"},"sk":{"N":"1"},"z":{"S":"\ud800"}})",
+        "{\"pk\":{\"S\":\"\xFF\"},\"sk\":{\"N\":\"1\"}}"}) {
     CAPTURE(json);
     CHECK_FALSE(key_of_json(kPair, json).has_value());
   }

@@ -11,15 +11,20 @@
 namespace moveout::item {
 namespace {
 
-bool equals(const RawString& name, const std::string& wanted) {
-  if (name.text.size() == wanted.size() && std::memcmp(name.text.data(), wanted.data(), wanted.size()) == 0) {
-    return name.text.find('\\') == std::string_view::npos;
-  }
-  // Every escape is longer than what it stands for.
-  if (!name.escaped || name.text.size() <= wanted.size()) return false;
+bool equals_escaped(const RawString& name, const std::string& wanted) {
   std::string plain;
   unescape(plain, name);
   return plain == wanted;
+}
+
+[[gnu::always_inline]] inline bool equals(const RawString& name, const std::string& wanted) {
+  if (name.text.size() == wanted.size()) {
+    return !wanted.empty() && name.text[0] == wanted[0] &&
+           std::memcmp(name.text.data(), wanted.data(), wanted.size()) == 0 &&
+           (!name.escaped || name.text.find('\\') == std::string_view::npos);
+  }
+  // Every escape is longer than what it stands for.
+  return name.escaped && name.text.size() > wanted.size() && equals_escaped(name, wanted);
 }
 
 // A whole number as DynamoDB writes it, which most number keys are: needs no parsing to be canonical.
@@ -29,7 +34,7 @@ bool is_plain_integer(std::string_view text) {
 }
 
 // One key part from the raw text of its value; what was expected instead, when it cannot be one.
-const char* append_part(std::string& out, KeyType type, std::string_view raw, std::size_t bytes_max) {
+const char* append_part(std::string& out, KeyType type, std::string_view raw, bool may_escape, std::size_t bytes_max) {
   std::string_view bytes = raw.substr(1, raw.size() - 2);
   std::string decoded;
   if (type == KeyType::B) {
@@ -37,7 +42,7 @@ const char* append_part(std::string& out, KeyType type, std::string_view raw, st
     if (!binary) return "base64 in the key";
     decoded = *std::move(binary);
     bytes = decoded;
-  } else if (std::memchr(bytes.data(), '\\', bytes.size()) != nullptr) {
+  } else if (may_escape && std::memchr(bytes.data(), '\\', bytes.size()) != nullptr) {
     unescape(decoded, {bytes, true});
     bytes = decoded;
   }
@@ -76,10 +81,7 @@ class ItemWalk {
     std::string_view partition;
     std::string_view sort;
     const char* const start = cursor.next();
-    const bool walked = cursor.object([&](const RawString& name) {
-      Type type;
-      std::string_view raw;
-      if (!cursor.attribute_value(&type, &raw)) return false;
+    const bool walked = cursor.attributes([&](const RawString& name, Type type, std::string_view raw) {
       if (schema_ == nullptr) return true;
       if (equals(name, schema_->partition.name)) return take(cursor, schema_->partition, type, raw, &partition);
       if (schema_->sort && equals(name, schema_->sort->name)) return take(cursor, *schema_->sort, type, raw, &sort);
@@ -90,11 +92,12 @@ class ItemWalk {
     if (partition.empty() || (schema_->sort && sort.empty())) {
       return cursor.fail_at(start, "an item with the key attributes of the table");
     }
-    if (const char* expected = append_part(keys, schema_->partition.type, partition, kPartitionKeyBytesMax)) {
+    if (const char* expected =
+            append_part(keys, schema_->partition.type, partition, cursor.may_escape(), kPartitionKeyBytesMax)) {
       return cursor.fail_at(partition.data(), expected);
     }
     if (!schema_->sort) return true;
-    if (const char* expected = append_part(keys, schema_->sort->type, sort, kSortKeyBytesMax)) {
+    if (const char* expected = append_part(keys, schema_->sort->type, sort, cursor.may_escape(), kSortKeyBytesMax)) {
       return cursor.fail_at(sort.data(), expected);
     }
     return true;
@@ -182,11 +185,9 @@ class PageSlicer {
     if (cursor_.peek() == 'n') return cursor_.word("null", "null");
     const char* const start = cursor_.next();
     bool empty = true;
-    if (!cursor_.object([&](const RawString&) {
+    if (!cursor_.attributes([&](const RawString&, Type, std::string_view) {
           empty = false;
-          Type type;
-          std::string_view raw;
-          return cursor_.attribute_value(&type, &raw);
+          return true;
         })) {
       return false;
     }

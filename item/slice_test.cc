@@ -68,35 +68,35 @@ TEST_CASE("an array of items is cut like a page's") {
 }
 
 TEST_CASE("an answer that is not a whole page is never taken for an empty or a last one") {
-  for (const char* body : {"",
-                           "{}",
-                           "[]",
-                           "null",
-                           R"({"Count":0})",
-                           R"({"message":"x"})",
-                           R"({"Items":{}})",
-                           R"({"Items":null})",
-                           R"({"Items":[]} x)",
-                           R"({"Items":[],"Items":[]})",
-                           R"({"Items":[],"Count":1})",
-                           R"({"Items":[],"Count":"0"})",
-                           R"({"Items":[],"Count":0.5})",
-                           R"({"Items":[],"Count":0,"Count":0})",
-                           R"({"Items":[],"LastEvaluatedKey":{}})",
-                           R"({"Items":[],"LastEvaluatedKey":"x"})",
-                           R"({"Items":[],"LastEvaluatedKey":{"pk":"x"}})",
-                           R"({"Items":[],"LastEvaluatedKey":null,"LastEvaluatedKey":{"pk":{"S":"a"}}})",
-                           R"({"Items":[],"ConsumedCapacity":1})",
-                           R"({"Items":[],"ConsumedCapacity":{"CapacityUnits":"1"}})",
-                           R"({"Items":[],"x":01})",
-                           R"({"Items":[],"x":tru})",
-                           R"({"Items":[],"x":1.})",
-                           R"({"Items":[],"x":-})",
-                           R"({"Items":[],"x":1e})",
-                           R"({"Items":[],"x":})",
-                           R"({"Items":[null]})",
-                           R"({"Items":[[]]})",
-                           R"({"Items":[{"pk":{"S":"a"},"sk":{"N":"1"}},]})"}) {
+  for (const std::string body : {"",
+                                 "{}",
+                                 "[]",
+                                 "null",
+                                 R"({"Count":0})",
+                                 R"({"message":"x"})",
+                                 R"({"Items":{}})",
+                                 R"({"Items":null})",
+                                 R"({"Items":[]} x)",
+                                 R"({"Items":[],"Items":[]})",
+                                 R"({"Items":[],"Count":1})",
+                                 R"({"Items":[],"Count":"0"})",
+                                 R"({"Items":[],"Count":0.5})",
+                                 R"({"Items":[],"Count":0,"Count":0})",
+                                 R"({"Items":[],"LastEvaluatedKey":{}})",
+                                 R"({"Items":[],"LastEvaluatedKey":"x"})",
+                                 R"({"Items":[],"LastEvaluatedKey":{"pk":"x"}})",
+                                 R"({"Items":[],"LastEvaluatedKey":null,"LastEvaluatedKey":{"pk":{"S":"a"}}})",
+                                 R"({"Items":[],"ConsumedCapacity":1})",
+                                 R"({"Items":[],"ConsumedCapacity":{"CapacityUnits":"1"}})",
+                                 R"({"Items":[],"x":01})",
+                                 R"({"Items":[],"x":tru})",
+                                 R"({"Items":[],"x":1.})",
+                                 R"({"Items":[],"x":-})",
+                                 R"({"Items":[],"x":1e})",
+                                 R"({"Items":[],"x":})",
+                                 R"({"Items":[null]})",
+                                 R"({"Items":[[]]})",
+                                 R"({"Items":[{"pk":{"S":"a"},"sk":{"N":"1"}},]})"}) {
     CAPTURE(body);
     CHECK(error_of(body) != "");
   }
@@ -107,7 +107,7 @@ TEST_CASE("an answer that is not a whole page is never taken for an empty or a l
 TEST_CASE("a broken item breaks its page, and the error says where") {
   CHECK(error_of(R"({"Items":[{"pk":{"S":"a"},"sk":{"N":"x"}}]})") ==
         "a malformed page: expected a number of DynamoDB in the key at byte 36");
-  for (const char* item :
+  for (const std::string item :
        {R"({"pk":{"S":"a"}})", R"({"pk":{"S":"a"},"sk":{"S":"1"}})", R"({"pk":{"S":""},"sk":{"N":"1"}})",
         R"({"pk":{"S":"a"},"sk":{"N":"1"},"pk":{"S":"a"}})", R"({"pk":{"S":"a"},"sk":{"N":"1"},"v":{"S":"x"})",
         R"({"pk":{"S":"a"},"sk":{"N":"1"},"v":{"L":[}]})", R"({"pk":{"S":"a"},"sk":{"N":"1"},"v":{"X":"x"}})",
@@ -117,6 +117,63 @@ TEST_CASE("a broken item breaks its page, and the error says where") {
         "{\"pk\":{\"S\":\"a\nb\"},\"sk\":{\"N\":\"1\"}}"}) {
     CAPTURE(item);
     CHECK(error_of("{\"Items\":[" + std::string(item) + "]}") != "");
+  }
+}
+
+TEST_CASE("a page with what the parser refuses for its shape is refused too") {
+  for (const std::string value : {R"("x")",
+                                  "1",
+                                  "null",
+                                  "[]",
+                                  R"({"X":"x"})",
+                                  R"({"S":1})",
+                                  R"({"S":null})",
+                                  R"({"S":["x"]})",
+                                  R"({"S":{}})",
+                                  R"({"N":1})",
+                                  R"({"B":true})",
+                                  R"({"M":"x"})",
+                                  R"({"L":"x"})",
+                                  R"({"M":[]})",
+                                  R"({"L":{}})",
+                                  R"({"SS":"x"})",
+                                  R"({"SS":[]})",
+                                  R"({"SS":[1]})",
+                                  R"({"BOOL":"true"})",
+                                  R"({"BOOL":tru})",
+                                  R"({"BOOL":true x})",
+                                  R"({"BOOL":true"x"})",
+                                  R"({"BOOL":truefalse})",
+                                  R"({"NULL":false})",
+                                  R"({"NULL":"true"})",
+                                  R"({"NULL":null})",
+                                  R"({"S":"x"y})",
+                                  R"({"S":"x" "y"})",
+                                  R"({"S":"x"y"})",
+                                  R"({"S":x"y"})",
+                                  R"({"S" "x"})",
+                                  R"({"S"::"x"})",
+                                  R"({{"S":"x"}})",
+                                  R"({"S":"x"}})",
+                                  R"({"S":"x",})",
+                                  R"({"S":"x"],)",
+                                  R"({"M":{"a":"x"}})",
+                                  R"({"L":["x"]})",
+                                  R"({"":"x"})",
+                                  R"({"S":"\x"})",
+                                  R"({"S":"\ud800"})",
+                                  R"({"S":"x"\})",
+                                  "{\\u0022S\":\"x\"}",
+                                  "{\"S\":\"\t\"}",
+                                  "{\"S\":\v\"x\"}",
+                                  "{\"S\":\f\"x\"}",
+                                  "{\"S\"\x1A\"x\"}"}) {
+    CAPTURE(value);
+    const std::string item = R"({"pk":{"S":"a"},"sk":{"N":"1"},"v":)" + std::string(value) + "}";
+    CHECK(error_of("{\"Items\":[" + item + "]}") != "");
+    // In the middle of a long body, far from where the text ends.
+    CHECK(error_of("{\"Items\":[" + item + "],\"padding\":\"" + std::string(1000, 'x') + "\"}") != "");
+    CHECK_FALSE(parse_item(item).has_value());
   }
 }
 
