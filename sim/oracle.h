@@ -1,0 +1,35 @@
+// Oracle: what the target holds, read by its own SQL or straight from memory, held against what the source held when.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include "base/error.h"
+#include "sim/dynamodb/table.h"
+#include "sim/machine.h"
+#include "sim/memory_target.h"
+#include "sim/plan.h"
+
+namespace moveout::sim {
+
+// Encoded key → canonical DynamoDB JSON.
+using Contents = std::map<std::string, std::string>;
+
+// The live rows of the SQLite target as another reader would see them now: a copy of its files is opened and read by
+// SQL of this file's own. An error names what could not be read. Nothing of it is moveout's read path.
+base::Result<Contents> read_sqlite(Machine& machine, Scheduler& scheduler, const item::KeySchema& schema);
+Contents read_memory(const MemoryDatabase& database);
+
+struct Expectation {
+  // Every key of the target must stand as the source's key stood at some time in [since, now].
+  Micros since{0};
+  Micros now{0};
+  // Images the target cannot hold; their keys are not compared. Null: none.
+  bool (*refused)(const std::string& json) = nullptr;
+};
+
+// Nothing when all is well, else what is wrong with the first keys.
+std::optional<std::string> find_difference(const Table& table, const Contents& target, const Expectation& expectation);
+
+}  // namespace moveout::sim

@@ -1,0 +1,61 @@
+// Plan: what one seed draws: the table, the target, the faults that are live, and the blows that fall in which phase.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "item/key.h"
+#include "sim/dynamodb/server.h"
+#include "sim/faults.h"
+#include "sim/network.h"
+
+namespace moveout::sim {
+
+enum class TargetKind : std::uint8_t { Sqlite, Memory, MemoryWithCheckpoints };
+
+// One scripted blow: falls once, soon after a process enters the phase.
+struct Blow {
+  Fault fault;
+  Phase phase;
+  std::uint64_t after;  // boundaries (kills) or µs (the others)
+  int life = 0;         // not before this many processes were started
+  bool done = false;
+};
+
+struct Plan {
+  std::uint64_t seed = 0;
+  item::KeySchema key;
+  std::size_t keys = 300;  // the universe writers draw from
+  std::size_t preload = 200;
+  View view = View::NewAndOldImages;
+  bool stream_at_start = true;
+  TargetKind target = TargetKind::Sqlite;
+  bool refuses_nul = false;
+  bool infer_columns = true;
+  int segments = 0;
+  int workers = 4;
+  base::Millis tip_wait{1000};
+  int tip_pages = 2;
+  bool until_in_sync = false;
+  bool finish_at_end = false;
+  bool hostile = false;
+  bool ttl = false;
+  std::uint64_t writes_a_phase = 260;
+  std::uint64_t roll_one_in = 0;  // a shard rolls or splits once in so many writes; 0: never
+  Micros wall_offset{0};
+  StreamOptions stream;
+  ServerOptions server;
+  NetworkOptions network;
+  std::array<std::uint64_t, kFaults> one_in{};
+  std::vector<Blow> blows;
+
+  bool live(Fault fault) const { return one_in[static_cast<std::size_t>(fault)] != 0; }
+  bool has_blow(Fault fault) const;
+};
+
+// `profile`: empty, or the name of a mutant whose plan must contain what exposes it (sim/mutants.h).
+Plan draw_plan(std::uint64_t seed, const std::string& profile);
+
+}  // namespace moveout::sim

@@ -1,0 +1,99 @@
+// Program: one process that moves the table: what app/ builds, on simulated seams, running move/ itself.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "aws/client.h"
+#include "aws/credentials.h"
+#include "base/log.h"
+#include "base/task_group.h"
+#include "move/move.h"
+#include "sim/machine.h"
+#include "sim/memory_target.h"
+#include "sim/network.h"
+#include "sim/plan.h"
+#include "sim/sim_disk.h"
+#include "sim/sim_worker.h"
+#include "sim/vfs.h"
+
+namespace moveout::sim {
+
+// What the world hears of its processes.
+class Observer {
+ public:
+  virtual ~Observer() = default;
+  virtual void on_phase(int process, move::Phase phase) = 0;
+  virtual void on_in_sync(int process, const move::TableResult& result) = 0;
+  virtual void on_error_log(int process, const std::string& line) = 0;
+  // The keys a client may sign with now; nothing while nobody can get any.
+  virtual std::optional<std::string> issue_key() = 0;
+};
+
+// All that outlives a process.
+struct Outside {
+  Scheduler& scheduler;
+  Faults& faults;
+  Trace& trace;
+  const Plan& plan;
+  Server& server;
+  Machine& machine;
+  MemoryDatabase& memory;
+  Observer& observer;
+};
+
+struct ProgramOptions {
+  int number = 1;
+  move::Job job = move::Job::Run;
+  bool until_in_sync = false;
+  bool new_backfill = false;
+  bool accept_quarantine = false;
+};
+
+class Program {
+ public:
+  Program(Outside outside, ProgramOptions options, base::Rng rng);
+  ~Program();
+
+  // The life of the process, from start to end, kill or stop; what is left of it is unwound when this returns.
+  Task<base::Result<>> live();
+  void stop();  // as SIGTERM does
+
+  Process& process() { return process_; }
+  SimClock& clock() { return clock_; }
+  const ProgramOptions& options() const { return options_; }
+  bool over() const { return over_; }
+  // What its main returned; nothing when it was killed.
+  const std::optional<base::Result<>>& outcome() const { return outcome_; }
+  std::optional<move::Phase> phase() const { return phase_; }
+  bool overlapped = false;  // another process lived beside it
+
+ private:
+  class Log;
+  class Credentials;
+  class Events;
+  Task<base::Result<>> main();
+  Task<base::Result<>> main_and_tell();
+
+  Outside outside_;
+  ProgramOptions options_;
+  base::Rng rng_;
+  Process process_;
+  SimClock clock_;
+  base::Signal changed_;
+  std::unique_ptr<Vfs> vfs_;
+  SimDisk disk_;
+  SimWorker state_worker_, target_worker_, disk_worker_;
+  SimTransport transport_;
+  std::unique_ptr<Log> log_;
+  std::unique_ptr<Credentials> credentials_;
+  std::unique_ptr<Events> events_;
+  std::optional<base::Result<>> outcome_;
+  std::optional<move::Phase> phase_;
+  bool stopping_ = false;
+  bool over_ = false;
+};
+
+}  // namespace moveout::sim
