@@ -17,7 +17,7 @@ from tree import files, finish, main_root, read  # noqa: E402
 
 RETURNS_TASK = re.compile(r"\b(?:base::)?Task<")
 DANGLES = re.compile(r"std::(basic_)?string_view\b|std::span<|::(const_)?iterator\b|std::initializer_list<|&&"
-                     r"|\bconst\s+std::(string|vector<[^>]*>)\s*&|\bstd::(string|vector<[^>]*>)\s+const\s*&")
+                     r"|\bconst\s+std::string\s*&|\bstd::string\s+const\s*&")
 LAMBDA = re.compile(r"\[([^\[\]]*)\]\s*(?=\()")
 
 
