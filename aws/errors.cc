@@ -4,8 +4,8 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 
+#include "aws/times.h"
 #include "aws/walk.h"
 
 namespace moveout::aws {
@@ -254,53 +254,10 @@ MissingRight missing_right(std::string_view message) {
   return right;
 }
 
-namespace {
-
-// Exactly `count` digits from `at`; −1 for anything else.
-int digits(std::string_view text, std::size_t at, std::size_t count) {
-  if (at + count > text.size()) return -1;
-  int value = 0;
-  for (std::size_t i = at; i < at + count; ++i) {
-    if (text[i] < '0' || text[i] > '9') return -1;
-    value = value * 10 + (text[i] - '0');
-  }
-  return value;
-}
-
-std::optional<base::Instant> instant(int year, int month, int day, int hour, int minute, int second) {
-  const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(static_cast<unsigned>(month)),
-                                         std::chrono::day(static_cast<unsigned>(day))};
-  // 60: a leap second.
-  if (year < 1970 || month < 1 || day < 1 || !date.ok() || hour < 0 || hour > 23 || minute < 0 || minute > 59 ||
-      second < 0 || second > 60) {
-    return std::nullopt;
-  }
-  return base::Instant(std::chrono::sys_days(date).time_since_epoch() + std::chrono::hours(hour) +
-                       std::chrono::minutes(minute) + std::chrono::seconds(second));
-}
-
-}  // namespace
-
-std::optional<base::Instant> parse_http_date(std::string_view text) {
-  constexpr std::string_view months = "JanFebMarAprMayJunJulAugSepOctNovDec";
-  // "Sun, 06 Nov 1994 08:49:37 GMT"
-  if (text.size() != 29 || text.substr(3, 2) != ", " || !text.ends_with(" GMT") || text[7] != ' ' || text[11] != ' ' ||
-      text[16] != ' ' || text[19] != ':' || text[22] != ':') {
-    return std::nullopt;
-  }
-  const std::size_t month = months.find(text.substr(8, 3));
-  if (month == std::string_view::npos || month % 3 != 0) return std::nullopt;
-  return instant(digits(text, 12, 4), static_cast<int>(month / 3) + 1, digits(text, 5, 2), digits(text, 17, 2),
-                 digits(text, 20, 2), digits(text, 23, 2));
-}
-
 std::optional<base::Instant> server_time_in_message(std::string_view message) {
   const std::size_t open = message.rfind('(');
   if (open == std::string_view::npos) return std::nullopt;
-  const std::string_view text = message.substr(open + 1, 16);
-  if (text.size() != 16 || text[8] != 'T' || text[15] != 'Z') return std::nullopt;
-  return instant(digits(text, 0, 4), digits(text, 4, 2), digits(text, 6, 2), digits(text, 9, 2), digits(text, 11, 2),
-                 digits(text, 13, 2));
+  return parse_amz_date(message.substr(open + 1, 16));
 }
 
 }  // namespace moveout::aws

@@ -58,8 +58,6 @@ struct MissingRight {
 };
 MissingRight missing_right(std::string_view message);
 
-// An HTTP date ("Sun, 06 Nov 1994 08:49:37 GMT"); nothing for any other form.
-std::optional<base::Instant> parse_http_date(std::string_view text);
 // The server's time out of "Signature expired: … is now earlier than … (20130601T001500Z - 5 min.)".
 std::optional<base::Instant> server_time_in_message(std::string_view message);
 

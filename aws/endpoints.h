@@ -1,0 +1,44 @@
+// Endpoints: from a region and the user's settings to the hosts that answer.
+#pragma once
+
+#include <string>
+
+#include "aws/environment.h"
+#include "aws/profile.h"
+#include "base/error.h"
+#include "http/http.h"
+
+namespace moveout::aws {
+
+enum class Api { DynamoDb, DynamoDbStreams };
+
+// What the URL says; both may be empty.
+struct EndpointWish {
+  std::string region;
+  std::string endpoint;  // ?endpoint=
+};
+
+struct Endpoints {
+  std::string region;  // for the signature
+  http::Endpoint dynamodb;
+  http::Endpoint streams;
+};
+
+// Region: URL, a chosen profile, AWS_REGION, AWS_DEFAULT_REGION, the default profile.
+// Endpoint: URL, AWS_ENDPOINT_URL_DYNAMODB (_DYNAMODB_STREAMS), AWS_ENDPOINT_URL, the profile's services section, the
+// profile's endpoint_url, the region's own. The URL's covers Streams too; so does any other that is no AWS host, unless
+// Streams has one of its own. AWS_IGNORE_CONFIGURED_ENDPOINT_URLS leaves the URL and the region only.
+// AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT and the profile's use_… choose among the region's own.
+// Usage: no region, a region of no known partition without an endpoint, an endpoint that is no URL.
+base::Result<Endpoints> resolve_endpoints(const EndpointWish& wish, const Environment& environment,
+                                          const Profile& profile);
+
+// The region's own endpoint. Usage for a region of no known partition, and where the partition has no dual stack.
+base::Result<http::Endpoint> aws_endpoint(Api api, const std::string& region, bool fips, bool dual_stack);
+
+// A host of AWS itself, in whatever partition: its tip_wait, late and limits hold there.
+bool is_aws(const http::Endpoint& endpoint);
+// localhost, 127.0.0.0/8, ::1.
+bool is_loopback(const http::Endpoint& endpoint);
+
+}  // namespace moveout::aws

@@ -1,0 +1,89 @@
+#include "aws/environment.h"
+
+#include <algorithm>
+#include <cctype>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+
+extern char** environ;
+
+namespace moveout::aws {
+namespace {
+
+base::Result<std::string> read_whole_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) {
+    if (errno == ENOENT || errno == ENOTDIR) return base::fail(base::ErrorKind::NotFound, path + " does not exist");
+    return base::fail(base::ErrorKind::Usage, path + " cannot be opened: " + std::strerror(errno));
+  }
+  std::ostringstream text;
+  text << file.rdbuf();
+  // An empty file sets failbit on `text`; only the source's badbit is an error.
+  if (file.bad()) return base::fail(base::ErrorKind::Usage, path + " cannot be read");
+  return std::move(text).str();
+}
+
+base::Task<base::Result<std::string>> run_on(base::Worker& worker, base::Clock& clock, std::vector<std::string> argv,
+                                             base::Millis time_limit) {
+  co_return co_await worker.call([&] { return run_program(argv, time_limit, clock); });
+}
+
+}  // namespace
+
+std::string Environment::get(const std::string& name) const {
+  const auto found = vars.find(name);
+  return found == vars.end() ? std::string() : found->second;
+}
+
+bool Environment::flag(const std::string& name) const {
+  std::string text = get(name);
+  std::ranges::transform(text, text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text == "true";
+}
+
+Environment system_environment(base::Worker& worker, base::Clock& clock) {
+  Environment environment;
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
+    const std::string_view text(*entry);
+    const std::size_t equals = text.find('=');
+    if (equals == std::string_view::npos) continue;
+    environment.vars.emplace(text.substr(0, equals), text.substr(equals + 1));
+  }
+  environment.read_file = read_whole_file;
+  environment.run = [&worker, &clock](std::vector<std::string> argv, base::Millis time_limit) {
+    return run_on(worker, clock, std::move(argv), time_limit);
+  };
+  return environment;
+}
+
+base::Result<std::vector<std::string>> split_command(std::string_view line) {
+  std::vector<std::string> words;
+  bool in_word = false;
+  char quote = 0;
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    const char c = line[i];
+    if (quote == 0 && (c == ' ' || c == '\t' || c == '\n')) {
+      in_word = false;
+      continue;
+    }
+    if (!in_word) words.emplace_back();
+    in_word = true;
+    if (c == quote) {
+      quote = 0;
+    } else if (quote == 0 && (c == '"' || c == '\'')) {
+      quote = c;
+    } else if (c == '\\' && quote != '\'' && i + 1 < line.size() &&
+               (quote == 0 || line[i + 1] == '"' || line[i + 1] == '\\')) {
+      words.back() += line[++i];
+    } else {
+      words.back() += c;
+    }
+  }
+  if (quote != 0) return base::fail(base::ErrorKind::Usage, "a quote is not closed");
+  if (words.empty()) return base::fail(base::ErrorKind::Usage, "the command is empty");
+  return words;
+}
+
+}  // namespace moveout::aws
