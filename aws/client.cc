@@ -115,6 +115,7 @@ struct Client::State {
   Micros skew{0};             // server's clock − ours, as far as it had to be corrected
   sigv4::Credentials latest;  // what the provider gave last
   std::optional<base::Steady> logged_at;
+  bool reached = false;  // the endpoint answered something once
 };
 
 base::Task<Attempt> Client::State::attempt(Call& call) {
@@ -286,10 +287,13 @@ std::optional<base::Error> Client::State::wait_for_retry(Call& call, const Attem
   const base::Steady now = clock.steady();
   if (!call.first_failure) call.first_failure = now;
   const Micros elapsed = now - *call.first_failure;
-  const Micros left = config.retry.give_up_after - elapsed;
+  const Fault fault = attempt.verdict.fault;
+  reached = reached || fault != Fault::NotReached;
+  const bool never = !reached && config.retry.give_up_unreached > base::Millis(0);
+  const Micros limit = never ? config.retry.give_up_unreached : config.retry.give_up_after;
+  const Micros left = limit - elapsed;
   if (left <= Micros(0)) return given_up(call, attempt, elapsed);
 
-  const Fault fault = attempt.verdict.fault;
   call.tokens_spent = 0;
   if (fault == Fault::NotReached) {
     *wait = call.refused.next();
@@ -344,6 +348,7 @@ void Client::State::log_retry(Call& call, const Attempt& attempt, Micros elapsed
 }
 
 void Client::State::succeeded(const Call& call) {
+  reached = true;
   tokens.refund(call.tokens_spent);
   if (!call.logged) return;
   log.info("aws.recovered", {{"endpoint", endpoint},

@@ -24,6 +24,8 @@ struct RetryPolicy {
   base::BackoffPolicy throttled{base::Millis(1000), base::Millis(20000)};
   // A mover goes on: tries until this long after the first failure, then EndpointDown (or the throttle itself).
   base::Millis give_up_after{300000};
+  // Until the endpoint was reached once by this client: a mistyped one is told soon. 0 = as give_up_after.
+  base::Millis give_up_unreached{0};
   // False: one attempt, and every answer that is not definite comes back as Unavailable (M4's unguarded writes).
   bool retry = true;
 };
