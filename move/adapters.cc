@@ -46,13 +46,8 @@ Task<Result<>> ChangedObserver::changing(std::vector<item::Key> keys) {
   co_return co_await changed_.add(std::move(keys));
 }
 
-Task<bool> TipWatermark::passed(base::Steady instant, base::Millis patience) {
-  const base::Steady until = clock_.steady() + patience;
-  while (!capture_.at_tip_since(instant)) {
-    if (clock_.steady() >= until) co_return false;
-    co_await clock_.sleep_for(base::Millis(50));
-  }
-  co_return true;
+Task<bool> CaptureWatermark::passed(base::Steady instant, base::Millis patience) {
+  return capture_.wait_for_pass(instant, patience);
 }
 
 }  // namespace moveout::move

@@ -61,15 +61,14 @@ class ChangedObserver final : public replay::KeyObserver {
   bool recording_ = false;
 };
 
-// What is applied has passed an instant when every shard was at its tip for it.
-class TipWatermark final : public verify::Watermark {
+// What is applied has passed an instant when every shard delivered records past it, or was at its tip for it.
+class CaptureWatermark final : public verify::Watermark {
  public:
-  TipWatermark(const capture::StreamCapture& capture, base::Clock& clock) : capture_(capture), clock_(clock) {}
+  explicit CaptureWatermark(capture::StreamCapture& capture) : capture_(capture) {}
   base::Task<bool> passed(base::Steady instant, base::Millis patience) override;
 
  private:
-  const capture::StreamCapture& capture_;
-  base::Clock& clock_;
+  capture::StreamCapture& capture_;
 };
 
 }  // namespace moveout::move

@@ -110,7 +110,7 @@ class TableMove::Impl {
   std::optional<replay::Replayer> replayer_;
   std::optional<ReplaySink> replay_sink_;
   std::optional<capture::StreamCapture> capture_;
-  std::optional<TipWatermark> watermark_;
+  std::optional<CaptureWatermark> watermark_;
   std::optional<verify::Verifier> verifier_;
 
   Phase phase_ = Phase::Capture;
@@ -271,8 +271,8 @@ void TableMove::Impl::build_replay() {
   config.discover_every = options_.discover_every;
   config.history_parent_wait = options_.history_parent_wait;
   capture_.emplace(std::move(config), seams_.streams, seams_.clock, rng_.fork(), seams_.log, *replay_sink_,
-                   with_prefix(checkpoints_, era_prefix()));
-  watermark_.emplace(*capture_, seams_.clock);
+                   with_prefix(checkpoints_, era_prefix()), &seams_.source);
+  watermark_.emplace(*capture_);
 }
 
 void TableMove::Impl::build_verify() {
