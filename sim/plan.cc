@@ -24,7 +24,7 @@ constexpr Rate kRates[] = {
     {Fault::ServerClocks, 1, 1},       {Fault::ChildHidden, 1, 3},     {Fault::ChildrenOneByOne, 1, 3},
     {Fault::OpenParent, 1, 3},         {Fault::MissingShard, 20, 100}, {Fault::ShortListing, 1, 1},
     {Fault::ExpiredIterator, 20, 200}, {Fault::EmptyPage, 4, 20},      {Fault::ShortPage, 2, 10},
-    {Fault::StaleRead, 1, 3},
+    {Fault::StaleRead, 1, 3},          {Fault::Malformed, 100, 500},
 };
 
 Phase draw_phase(base::Rng& rng) { return static_cast<Phase>(rng.below(kPhases)); }
@@ -99,6 +99,7 @@ Plan draw_plan(std::uint64_t seed, const std::string& profile) {
   if (rng.chance(12)) plan.tip_wait = base::Millis(30000), plan.tip_pages = 5;
   plan.until_in_sync = rng.chance(3);
   plan.finish_at_end = rng.chance(2);
+  plan.second_era = rng.chance(6);
   plan.hostile = rng.chance(6);
   plan.ttl = rng.chance(2);
   plan.network.latency_min = Micros(500 + rng.below(4000));

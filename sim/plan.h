@@ -40,6 +40,7 @@ struct Plan {
   int tip_pages = 2;
   bool until_in_sync = false;
   bool finish_at_end = false;
+  bool second_era = false;  // the operator asks for a new back-fill once it was in sync
   bool hostile = false;
   bool ttl = false;
   std::uint64_t writes_a_phase = 260;

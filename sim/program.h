@@ -69,6 +69,7 @@ class Program {
   const std::optional<base::Result<>>& outcome() const { return outcome_; }
   std::optional<move::Phase> phase() const { return phase_; }
   bool overlapped = false;  // another process lived beside it
+  Micros started{0};
 
  private:
   class Log;

@@ -194,8 +194,9 @@ void Workload::tick() {
   write_one();
   Micros wait(100 + rng_.below(1200));
   const bool enough = writes_[static_cast<std::size_t>(faults_.phase())] >= plan_.writes_a_phase;
-  if (slow_) {
-    wait = Micros(1'000'000 + rng_.below(20'000'000));
+  if (slow_for_ > Micros(0)) {
+    // Some twenty writes, whatever the rest.
+    wait = Micros(1000 + rng_.below(static_cast<std::uint64_t>(slow_for_.count()) / 10 + 1));
   } else if (enough && --burst_left_ <= 0) {
     burst_left_ = static_cast<int>(5 + rng_.below(30));
     wait =

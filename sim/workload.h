@@ -21,8 +21,8 @@ class Workload {
   void stop();
   bool stopped() const { return stopped_; }
   Micros stopped_at() const { return stopped_at_; }
-  // No process runs: writers are slow.
-  void slow(bool on) { slow_ = on; }
+  // Nobody moves the table for so long: writers are slow. Zero: as usual.
+  void slow(Micros rest) { slow_for_ = rest; }
   // By phase.
   const std::array<std::uint64_t, kPhases>& writes() const { return writes_; }
   std::uint64_t total() const;
@@ -50,7 +50,7 @@ class Workload {
   std::array<std::uint64_t, kPhases> writes_{};
   bool stopped_ = true;
   Micros stopped_at_{0};
-  bool slow_ = false;
+  Micros slow_for_{0};
   int burst_left_ = 0;
 };
 

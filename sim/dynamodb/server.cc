@@ -70,6 +70,7 @@ http::Response Server::handle(const http::Request& request) {
   for (auto& table : dropped_) table->trim();
   Api<std::string> answer = act(request);
   http::Response response;
+  response.status = 200;
   if (answer) {
     *response.body = std::move(*answer);
   } else {
@@ -82,7 +83,7 @@ http::Response Server::handle(const http::Request& request) {
     *response.body = fmt::format(R"({{"__type":"{}","{}":{}}})", type, options_.capital_message ? "Message" : "message",
                                  json::serialize(json::value(error.message)));
   }
-  response.status = answer ? 200 : answer.error().status;
+  if (answer && faults_.strikes(Fault::Malformed)) response.body->resize(rng_.below(response.body->size()));
   response.headers.add("Content-Type", "application/x-amz-json-1.0");
   response.headers.add("x-amzn-RequestId", fmt::format("SIM{:08}", ++request_number_));
   const uLong crc =

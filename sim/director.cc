@@ -1,0 +1,297 @@
+// World: one life after the other, and what each of them ended with.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "sim/world.h"
+
+namespace moveout::sim {
+
+using base::ErrorKind;
+using base::Result;
+
+namespace {
+constexpr int kLivesMax = 60;
+constexpr Micros kRestlessMax = std::chrono::hours(40);    // then the faults end, however far the move has come
+constexpr Micros kProvenAfter = std::chrono::seconds(60);  // in sync for so long after the last write: it must be right
+constexpr Micros kEndMax = std::chrono::hours(3);          // from rest to the final in sync
+}  // namespace
+
+Program* World::alive(int number) {
+  for (auto& program : programs_) {
+    if (program->options().number == number && !program->over() && !program->process().dead()) return program.get();
+  }
+  return nullptr;
+}
+
+Program& World::start_program() {
+  ProgramOptions options;
+  options.number = static_cast<int>(programs_.size()) + 1;
+  options.new_backfill = new_backfill_next_;
+  options.accept_quarantine = accept_quarantine_;
+  options.until_in_sync = plan_.until_in_sync;
+  faults_.enter(Phase::Start);
+  Outside outside{scheduler_, faults_, trace_, plan_, server_, machine_, memory_, *this};
+  programs_.push_back(std::make_unique<Program>(outside, options, rng_.fork()));
+  Program& program = *programs_.back();
+  program.started = scheduler_.now();
+  for (auto& other : programs_) {
+    if (other.get() == &program || other->over()) continue;
+    other->overlapped = program.overlapped = true;
+  }
+  if (plan_.wall_offset != Micros(0)) faults_.count(Fault::ClockOff);
+  trace_.note("p{} starts{}{}", options.number, options.new_backfill ? " --new-backfill" : "",
+              options.until_in_sync ? " --until in-sync" : "");
+  group_.start(live(program));
+  arm_blows(program, Phase::Start);
+  return program;
+}
+
+Task<Result<>> World::live(Program& program) {
+  co_await program.live();
+  if (program.process().dead()) {
+    ++kills_;
+    faults_.count(death_);
+    if (death_ == Fault::PowerLoss) {
+      for (auto& other : programs_) {
+        if (!other->over()) other->process().kill();
+      }
+      trace_.note("power is lost");
+      machine_.lose_power();
+      death_ = Fault::Kill;
+    }
+  } else if (&program != current_ && !ended_ && !*program.outcome()) {
+    const base::Error& error = program.outcome()->error();
+    trace_.note("p{}, nobody's, ends: {} {}", program.options().number, base::name_of(error.kind), error.what);
+    judge_error(program, error);
+  }
+  news_.notify_all();
+  co_return Result<>();
+}
+
+Task<> World::wait_for(Program& program) {
+  while (!program.over() && !abandoned_ && !ended_) {
+    if (at_rest() && final_claim_made()) co_return;
+    co_await news_.wait();
+  }
+}
+
+bool World::final_claim_made() const {
+  if (!workload_->stopped()) return false;
+  for (auto& program : programs_) {
+    if (program->over() || program->options().number != in_sync_process_) continue;
+    if (program->phase() != move::Phase::InSync) return false;
+    // It still says in sync, long enough after the last write that it would have taken it back.
+    return scheduler_.now() >= workload_->stopped_at() + Micros(plan_.tip_wait) + kProvenAfter;
+  }
+  return false;
+}
+
+void World::come_to_rest() {
+  if (at_rest()) return;
+  trace_.note("the world comes to rest");
+  faults_.calm();
+  machine_.set_full(false);
+  memory_.down_until = Micros(0);
+  keys_back_at_ = Micros(0);
+  for (auto& program : programs_) program->process().kill_at(0);
+  for (auto& [name, identity] : server_.identities()) identity.denied.clear();
+  workload_->stop();
+  scheduler_.call_after(Micros(plan_.tip_wait) + kProvenAfter, [this] { news_.notify_all(); });
+  scheduler_.call_after(kEndMax, [this] {
+    if (!ended_) fail("not in sync within three hours after the world came to rest");
+  });
+}
+
+// Once it is in sync, the operator may look for more trouble: another life for the blows that are left, another era.
+void World::after_claim(Program& program) {
+  if (at_rest() || plan_.until_in_sync) return;
+  const int number = program.options().number;
+  arm_blows(program, Phase::Replay);
+  if (plan_.second_era) {
+    plan_.second_era = false;
+    new_backfill_next_ = true;
+    scheduler_.call_after(Micros(rng_.below(5'000'000)), [this, number] { stop_for_another_life(number); });
+    return;
+  }
+  const bool more = std::any_of(plan_.blows.begin(), plan_.blows.end(), [](const Blow& blow) {
+    return !blow.done && (blow.phase == Phase::Start || blow.phase == Phase::Replay);
+  });
+  if (more && restarts_ < 2) {
+    ++restarts_;
+    scheduler_.call_after(Micros(rng_.below(5'000'000)), [this, number] { stop_for_another_life(number); });
+    return;
+  }
+  scheduler_.call_after(Micros(rng_.below(15'000'000)), [this] { come_to_rest(); });
+}
+
+void World::stop_for_another_life(int number) {
+  if (Program* program = alive(number)) program->stop();
+}
+
+// Down for a moment, or for as long as the fault that is going on takes.
+Task<> World::rest_between_lives() {
+  Micros rest(rng_.below(20'000'000));
+  if (rng_.chance(3)) rest = Micros(rng_.below(200'000));
+  if (rng_.chance(8)) rest = Micros(rng_.below(900'000'000));
+  if (long_rest_) {
+    rest = std::chrono::hours(25) + Micros(rng_.below(3'600'000'000));
+    long_rest_ = false;
+    gap_at_ = scheduler_.now();
+    faults_.count(Fault::Trim);
+  }
+  if (flip_next_) flip_bit();
+  workload_->slow(rest);
+  trace_.note("nobody runs for {} ms", rest.count() / 1000);
+  const Micros until = scheduler_.now() + rest;
+  co_await scheduler_.sleep_until(until);
+  workload_->slow(Micros(0));
+}
+
+Task<Result<>> World::direct() {
+  workload_->start();
+  scheduler_.call_at(kRestlessMax, [this] { come_to_rest(); });
+  for (;;) {
+    Program& program = start_program();
+    current_ = &program;
+    co_await wait_for(program);
+    if (ended_) break;
+    if (abandoned_) {
+      // The operator sees nothing of it any more and starts another one. The first wakes up again some time.
+      abandoned_ = false;
+      continue;
+    }
+    if (!program.over()) {
+      compare(true, "at the end");
+      break;
+    }
+    if (!judge(program) || ended_) break;
+    if (programs_.size() >= kLivesMax) {
+      fail("more than 60 lives");
+      break;
+    }
+    co_await rest_between_lives();
+  }
+  co_await settle_end();
+  co_return Result<>();
+}
+
+Task<> World::settle_end() {
+  workload_->stop();
+  for (auto& program : programs_) {
+    program->process().resume();
+    if (!program->over()) program->stop();
+  }
+  for (bool waiting = true; waiting;) {
+    waiting = false;
+    for (auto& program : programs_) waiting |= !program->over();
+    if (waiting) co_await news_.wait();
+  }
+  if (failure_.empty() && !person_must_decide_ && plan_.finish_at_end) co_await finish_move();
+  ended_ = true;
+}
+
+// `finish` takes away what moveout added, and nothing else.
+Task<> World::finish_move() {
+  ProgramOptions options;
+  options.number = static_cast<int>(programs_.size()) + 1;
+  options.job = move::Job::Finish;
+  Outside outside{scheduler_, faults_, trace_, plan_, server_, machine_, memory_, *this};
+  programs_.push_back(std::make_unique<Program>(outside, options, rng_.fork()));
+  Program& program = *programs_.back();
+  co_await program.live();
+  if (!program.outcome() || !*program.outcome()) {
+    fail(fmt::format("finish failed: {}", program.outcome() ? program.outcome()->error().what : "?"));
+    co_return;
+  }
+  compare(true, "after finish");
+}
+
+bool World::judge(Program& program) {
+  if (program.process().dead()) {
+    return true;
+  }
+  const Result<>& outcome = *program.outcome();
+  if (!outcome) {
+    trace_.note("p{} ends: {} {}", program.options().number, base::name_of(outcome.error().kind), outcome.error().what);
+    return judge_error(program, outcome.error());
+  }
+  trace_.note("p{} ends well", program.options().number);
+  if (!plan_.until_in_sync) {
+    fail("a move that follows ended by itself");
+    return false;
+  }
+  if (at_rest() && program.started > workload_->stopped_at()) {
+    compare(true, "at the end");
+    return false;
+  }
+  // In sync once, under writers: then again when they have stopped.
+  if (plan_.second_era) {
+    plan_.second_era = false;
+    new_backfill_next_ = true;
+  } else {
+    come_to_rest();
+  }
+  return true;
+}
+
+// What may end a process, given what was done to it. Everything else is a failure.
+bool World::judge_error(Program& program, const base::Error& error) {
+  const auto unexpected = [&] {
+    fail(fmt::format("p{} ended with {}: {}", program.options().number, base::name_of(error.kind), error.what));
+    return false;
+  };
+  const bool network_is_bad = plan_.live(Fault::LostRequest) || plan_.live(Fault::LostAnswer) ||
+                              plan_.live(Fault::LateRequest) || plan_.live(Fault::Refused) ||
+                              plan_.live(Fault::SlowAnswer) || plan_.live(Fault::ServerError) ||
+                              plan_.has_blow(Fault::TargetDown);
+  const bool disk_is_bad =
+      plan_.live(Fault::DiskFull) || plan_.live(Fault::FailedSync) || plan_.has_blow(Fault::DiskFull);
+  switch (error.kind) {
+    case ErrorKind::Stopped:
+      return true;
+    case ErrorKind::RunLocked:
+      return program.overlapped ? true : unexpected();
+    case ErrorKind::EndpointDown:
+    case ErrorKind::Unavailable:
+      return network_is_bad || disk_is_bad ? true : unexpected();
+    case ErrorKind::Throttled:
+      return plan_.live(Fault::Throttle) ? true : unexpected();
+    case ErrorKind::DiskFull:
+      return disk_is_bad ? true : unexpected();
+    case ErrorKind::CredentialsExpired:
+      return keys_were_taken_ ? true : unexpected();
+    case ErrorKind::Denied:
+      if (!rights_were_taken_) return unexpected();
+      for (auto& [name, identity] : server_.identities()) identity.denied.clear();
+      return true;
+    case ErrorKind::StreamGap:
+      if (gap_at_ < Micros(0)) return unexpected();
+      new_backfill_next_ = true;
+      return true;
+    case ErrorKind::SchemaChanged:
+      person_must_decide_ = schema_changed_;
+      return schema_changed_ ? false : unexpected();
+    case ErrorKind::Corrupt:
+      person_must_decide_ = flips_ != 0;
+      return flips_ != 0 ? false : unexpected();
+    case ErrorKind::TargetChanged:
+      person_must_decide_ = flips_ != 0;
+      return flips_ != 0 ? false : unexpected();
+    case ErrorKind::Quarantine:
+      if (!plan_.refuses_nul || accept_quarantine_) return unexpected();
+      accept_quarantine_ = true;
+      return true;
+    case ErrorKind::NotFound:
+    case ErrorKind::Usage:
+    case ErrorKind::Conflict:
+    case ErrorKind::TooLarge:
+    case ErrorKind::Expired:
+    case ErrorKind::Trimmed:
+    case ErrorKind::Differences:
+      return unexpected();
+  }
+  return unexpected();
+}
+
+}  // namespace moveout::sim
