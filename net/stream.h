@@ -24,6 +24,7 @@ class Stream {
   using Socket = boost::asio::ip::tcp::socket;
 
   explicit Stream(Socket socket) : socket_(std::move(socket)) {}
+  ~Stream() { close(); }
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
 

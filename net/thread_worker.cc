@@ -24,9 +24,9 @@ using Handler = asio::any_completion_handler<void(error_code)>;
 namespace {
 
 struct Job {
-  std::uint64_t id = 0;
+  std::uint64_t id;
   std::function<void()> work;
-  Handler handler;
+  Handler handler;  // only ever constructed: assigning one recurses for ever in Boost 1.81
   // Tracked work: the caller's run() does not return while a job of it is here.
   base::Executor executor;
 };
@@ -116,12 +116,9 @@ base::Task<> ThreadWorker::run(std::function<void()> work) {
   const std::shared_ptr<Queue> queue = queue_;
   co_await asio::async_initiate<const asio::use_awaitable_t<>, void(error_code)>(
       [&](auto handler) {
-        auto job = std::make_unique<Job>();
-        job->id = queue->new_id();
-        job->work = std::move(work);
-        job->executor = asio::prefer(executor, asio::execution::outstanding_work.tracked);
         // The type-erased handler takes the coroutine's slot over and offers one of its own: erase first, then assign.
-        job->handler = Handler(std::move(handler));
+        std::unique_ptr<Job> job(new Job{queue->new_id(), std::move(work), Handler(std::move(handler)),
+                                         asio::prefer(executor, asio::execution::outstanding_work.tracked)});
         auto slot = asio::get_associated_cancellation_slot(job->handler);
         if (slot.is_connected()) {
           slot.assign([weak = std::weak_ptr<Queue>(queue), id = job->id](asio::cancellation_type) {

@@ -43,7 +43,11 @@ void TlsSessionSlot::put(SSL_SESSION* session) {
   session_ = session;
 }
 
-void SslDeleter::operator()(SSL* ssl) const { SSL_free(ssl); }
+void SslDeleter::operator()(SSL* ssl) const {
+  // A connection freed without this marks its session as never to be resumed. After a fatal alert it is so already.
+  SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+  SSL_free(ssl);
+}
 
 TlsContext::~TlsContext() { SSL_CTX_free(context_); }
 

@@ -301,6 +301,7 @@ std::string_view reason_of(int status) {
 }  // namespace
 
 void append_response_head(std::string& out, const http::Response& response, std::size_t body_bytes, bool keep_alive) {
+  MOVEOUT_ASSERT(response.status >= 200 && response.status <= 999);
   out += "HTTP/1.1 ";
   out += std::to_string(response.status);
   out += ' ';
@@ -315,7 +316,7 @@ void append_response_head(std::string& out, const http::Response& response, std:
     out += value;
     out += "\r\n";
   }
-  if (response.status != 204 && response.status >= 200) {
+  if (response.status != 204) {
     out += "Content-Length: ";
     out += std::to_string(body_bytes);
     out += "\r\n";
