@@ -60,7 +60,7 @@ enum class Mode {
 // One item as it stands in the target.
 struct Stored {
   item::Item item;
-  item::Version version;  // of the guard; (0, Backfill, 0) for a row no guard knows
+  item::Version version;  // of the guard; for a row no guard knows the first era's back-fill's, (0, Backfill, its t)
 };
 
 struct StoredPage {
@@ -89,7 +89,8 @@ class Target {
 
   // contract: the newest version wins, so applying twice, or late, changes nothing (guard() == PerWrite).
   // One outcome an item, in order. With commits_checkpoints(), the checkpoints are durable exactly when the data is,
-  // and both together or neither; otherwise they must be empty. An Error speaks for the whole batch: nothing was
+  // and both together or neither (only when every outcome is Applied or Stale: while any write is refused or is to be
+  // sent again they stay back); otherwise they must be empty. An Error speaks for the whole batch: nothing was
   // applied, or (Unavailable) everything is Unknown.
   virtual base::Task<base::Result<Outcomes>> apply(item::Batch batch, Checkpoints checkpoints) = 0;
 
@@ -100,7 +101,7 @@ class Target {
   // contract: what stands there now, one entry a key, in order; nothing for absent or deleted keys; for deleted keys
   // the tombstone's version in `version_of`. Read your own writes.
   virtual base::Task<base::Result<std::vector<std::optional<Stored>>>> read(std::vector<item::Key> keys) = 0;
-  // contract: the guard's version of each key, tombstones included; nothing = no guard.
+  // contract: the version that stands for each key, tombstones included; nothing = neither row nor guard.
   virtual base::Task<base::Result<std::vector<std::optional<item::Version>>>> versions(std::vector<item::Key> keys) = 0;
   // contract: pages over every live row once; rows that change during the scan appear in some state of that time.
   // `cursor` empty = from the start. At most `limit` rows a page.
@@ -111,7 +112,7 @@ class Target {
 
   // contract: after the last back-fill batch: what was deferred is built (unique index, merge). Idempotent, resumable.
   virtual base::Task<base::Result<>> seal() = 0;
-  // contract: removes everything moveout added for itself; user rows stay. Idempotent.
+  // contract: removes everything moveout added for itself; user rows stay. Idempotent. After open() or open_reader().
   virtual base::Task<base::Result<>> finish() = 0;
 
   // contract: why this write can never be held here (too large, a text it cannot store), or nothing. Pure.
