@@ -68,7 +68,7 @@ TEST_CASE("a creation time that goes back does not take the version back") {
 }
 
 TEST_CASE("the fold is a multiple of 16, at least 16 above the one before, and never below the creation time") {
-  rc::check([] {
+  CHECK(rc::check([] {
     const std::int64_t prev = *rc::gen::inRange<std::int64_t>(0, 1LL << 46) * 16;
     const std::int64_t created = *rc::gen::inRange<std::int64_t>(0, 1LL << 50);
     const std::int64_t t = fold(prev, instant_of_micros(created));
@@ -76,7 +76,7 @@ TEST_CASE("the fold is a multiple of 16, at least 16 above the one before, and n
     RC_ASSERT(t >= prev + 16);
     RC_ASSERT(t >= created);
     RC_ASSERT(t == prev + 16 || t - created < 16);
-  });
+  }));
 }
 
 TEST_CASE("sequence numbers compare as integers, whatever their length") {

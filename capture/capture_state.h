@@ -54,6 +54,8 @@ struct StreamCapture::State {
   base::Task<base::Result<>> save_verdicts();
   base::Task<base::Result<>> wake(base::Steady when);
   void list_by(base::Steady when);
+  // Someone waits for a listing begun after `instant`.
+  void list_after(base::Steady instant);
   void start_readers();
 
   // shard_reader.cc
@@ -86,6 +88,7 @@ struct StreamCapture::State {
   std::optional<base::TaskGroup> group;
   std::optional<base::Signal> listing_wanted;
   std::optional<base::Signal> room_made;
+  bool running = false;  // run() waits for the group
   bool list_now = false;
   std::optional<base::Steady> wake_at;
   base::Steady listed_at = base::Steady::min();  // begin of the last listing

@@ -111,6 +111,10 @@ void StreamCapture::State::list_by(Steady when) {
   group->start(wake(when));
 }
 
+void StreamCapture::State::list_after(Steady instant) {
+  if (running && listed_at <= instant) list_by(clock.steady());
+}
+
 Task<Result<>> StreamCapture::State::wake(Steady when) {
   co_await clock.sleep_until(when);
   if (wake_at != when) co_return Result<>();

@@ -27,6 +27,10 @@ Task<Result<>> StreamCapture::State::run() {
   group.emplace(executor);
   listing_wanted.emplace(executor);
   room_made.emplace(executor);
+  struct Running {
+    bool& on;
+    ~Running() { on = false; }
+  } while_here{running = true};
   group->start(discover());
   co_return co_await group->wait_or_stop();
 }
@@ -91,11 +95,24 @@ bool StreamCapture::passed_since(Steady instant) const {
   return state_->lineage && state_->lineage->passed_since(instant);
 }
 
+// A tip is made of polls and a listing: looking more often than polls are sent shows nothing new.
 Task<> StreamCapture::wait_for_tip(Steady instant) {
   const std::shared_ptr<State> state = state_;
-  // A tip is made of polls: looking more often than those are sent shows nothing new.
-  while (!state->lineage || !state->lineage->at_tip_since(instant))
+  while (!at_tip_since(instant)) {
+    state->list_after(instant);
     co_await state->clock.sleep_for(state->config.poll_min);
+  }
+}
+
+Task<bool> StreamCapture::wait_for_pass(Steady instant, Millis patience) {
+  const std::shared_ptr<State> state = state_;
+  const Steady until = state->clock.steady() + patience;
+  while (!passed_since(instant)) {
+    if (state->clock.steady() >= until) co_return false;
+    state->list_after(instant);
+    co_await state->clock.sleep_for(state->config.poll_min);
+  }
+  co_return true;
 }
 
 void StreamCapture::hurry(bool on) { state_->hurry = on; }

@@ -97,8 +97,10 @@ class StreamCapture {
   // As at_tip_since, for shards that never rest: a record made after `instant` (2 s of clock skew allowed for) has been
   // delivered, and so has everything before it in that shard.
   bool passed_since(base::Steady instant) const;
-  // Returns when at_tip_since(instant) holds.
+  // Returns when at_tip_since(instant) holds. Asks for a discovery of its own.
   base::Task<> wait_for_tip(base::Steady instant);
+  // The same for passed_since(instant); false when it does not come to hold within `patience`.
+  base::Task<bool> wait_for_pass(base::Steady instant, base::Millis patience);
   // Poll pacing for a hurry (a tip wanted now); true → poll_min everywhere.
   void hurry(bool on);
   Progress progress() const;

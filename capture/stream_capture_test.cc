@@ -1,0 +1,443 @@
+// StreamCapture against a scripted DynamoDB Streams, on a manual clock.
+#include "capture/stream_capture.h"
+
+#include <doctest/doctest.h>
+
+#include <utility>
+
+#include "capture/capture_world.h"
+
+using namespace moveout;
+using namespace moveout::capture;
+using base::ErrorKind;
+using base::Millis;
+using base::Result;
+using base::Steady;
+using base::Task;
+using namespace std::chrono_literals;
+
+TEST_CASE("a stream is followed: records come, in order, with their checkpoint") {
+  World w;
+  w.stream.add("A");
+  for (int i = 0; i < 10; ++i) w.stream.put("A", "k");
+  w.start();
+  w.run(2s);
+  CHECK(w.target.order.size() == 10);
+  CHECK(w.target.seq_of("k") == "104");
+  CHECK(w.target.row("A").seq == "104");
+  CHECK(w.target.row("A").prev == w.target.rows.at("k").version.t);
+  w.stream.remove("A", "k");
+  w.run(2s);
+  CHECK(w.target.seq_of("k") == "");
+  CHECK(!w.ended);
+}
+
+//  A: 95 96 97 │ 98 99 100 …      the checkpoint is behind 97; a process dies and another goes on
+TEST_CASE("a restart goes on behind the checkpoint, and every version is what it would have been") {
+  std::map<std::string, item::Version> versions;
+  for (const bool restarted : {false, true}) {
+    World w;
+    w.stream.add("A");
+    for (int i = 0; i < 9; ++i) w.stream.put("A", "k" + std::to_string(i % 4));
+    w.start();
+    if (restarted) {
+      w.stream.after = [&](const std::string& operation, const std::string&) {
+        if (operation == "GetRecords" && w.target.pages == 2) w.target.fail_next = true;
+      };
+      w.run(2s);
+      REQUIRE(w.ended.has_value());
+      CHECK(w.ended->error().kind == ErrorKind::DiskFull);
+      w.stream.after = nullptr;
+      w.restart();
+      w.run(2s);
+      CHECK(w.asked("A AFTER_SEQUENCE_NUMBER 97") == 1);
+    }
+    w.run(2s);
+    for (const auto& [key, change] : w.target.rows) {
+      if (!restarted) versions[key] = change.version;
+      CHECK(versions.at(key) == change.version);
+    }
+    CHECK(w.target.rows.size() == 4);
+  }
+}
+
+//  A (closed): k=95, k=96 in one second ── B, its child: k=97 in the same second
+TEST_CASE("a change in the child shard beats its parent's change of the same second") {
+  World w;
+  w.stream.add("A");
+  w.stream.add("B", "A");
+  for (int i = 0; i < 20; ++i) w.stream.put("A", "k");
+  w.stream.close("A");
+  w.stream.put("B", "k");
+  w.start();
+  w.run(3s);
+  CHECK(w.target.seq_of("k") == "115");
+  CHECK(w.target.row("A").finished);
+  CHECK(w.target.row("B").parent == "A");
+}
+
+TEST_CASE("no child is read before its parent's end is durable") {
+  World w;
+  w.target.slow = 700ms;
+  w.stream.add("A");
+  w.stream.add("B", "A");
+  w.stream.add("C", "A");
+  for (int i = 0; i < 12; ++i) w.stream.put("A", "k" + std::to_string(i));
+  w.stream.close("A");
+  w.stream.put("B", "b");
+  w.stream.put("C", "c");
+  w.stream.after = [&](const std::string& operation, const std::string& shard) {
+    if (operation == "GetShardIterator" && shard != "A") CHECK(w.target.row("A").finished);
+  };
+  w.start();
+  w.run(20s);
+  CHECK(w.target.rows.size() == 14);
+  CHECK(w.asked("B TRIM_HORIZON") == 1);
+  CHECK(w.asked("C TRIM_HORIZON") == 1);
+}
+
+//  A ends ──── nothing listed ──── B listed ──── 3 min ──── C listed
+TEST_CASE("children that are hidden for minutes and come one by one are both read to their records") {
+  World w;
+  w.stream.add("A");
+  w.stream.put("A", "k");
+  w.stream.close("A");
+  w.stream.add("B", "A").listed = false;
+  w.stream.add("C", "A").listed = false;
+  w.stream.put("B", "b");
+  w.stream.put("C", "c");
+  w.start();
+  w.run(2min);
+  CHECK(!w.capture->at_tip_since(w.clock.steady() - 100s));
+  w.stream.shard("B").listed = true;
+  w.run(3min);
+  CHECK(w.target.seq_of("b") == "96");
+  w.stream.shard("C").listed = true;
+  w.run(1min);
+  CHECK(w.target.seq_of("c") == "97");
+  CHECK(w.capture->at_tip_since(w.clock.steady() - 20s));
+}
+
+TEST_CASE("a shard shown closed is read to the end that its iterator gives, not the listing") {
+  World w;
+  w.stream.add("A");
+  for (int i = 0; i < 30; ++i) w.stream.put("A", "k" + std::to_string(i));
+  w.stream.close("A");
+  w.start();
+  w.run(5s);
+  CHECK(w.target.rows.size() == 30);
+  CHECK(w.target.row("A").finished);
+}
+
+TEST_CASE("a parent shown open although it ended, beside its child, is read to its end first") {
+  World w;
+  w.stream.add("A").listed_open = true;
+  w.stream.add("B", "A");
+  for (int i = 0; i < 5; ++i) w.stream.put("A", "k");
+  w.stream.close("A");
+  w.stream.put("B", "k");
+  w.start();
+  w.run(3s);
+  CHECK(w.target.seq_of("k") == "100");
+}
+
+TEST_CASE("more than a hundred shards, page by page, are all read") {
+  World w;
+  for (int i = 0; i < 250; ++i) {
+    const std::string id = "S" + std::to_string(1000 + i);
+    w.stream.add(id);
+    w.stream.put(id, id);
+  }
+  w.start();
+  w.run(10s);
+  CHECK(w.target.rows.size() == 250);
+  CHECK(w.stream.calls["DescribeStream"] >= 3);
+  CHECK(w.capture->progress().shards_open == 250);
+}
+
+TEST_CASE("an expired iterator is replaced at the checkpoint, and nothing is missed or doubled") {
+  World w;
+  w.stream.add("A");
+  for (int i = 0; i < 6; ++i) w.stream.put("A", "k");
+  w.start();
+  w.run(2s);
+  w.stream.iterator_life = 100ms;  // every sleep of a quiet shard is longer
+  w.stream.put("A", "k");
+  w.run(5s);
+  w.stream.iterator_life = 15min;
+  w.stream.put("A", "k");
+  w.run(5s);
+  CHECK(w.target.seq_of("k") == "102");
+  CHECK(w.target.order.size() == 8);
+  CHECK(w.target.records == 8);
+  CHECK(!w.ended);
+}
+
+TEST_CASE("empty pages before the records are not the tip") {
+  World w;
+  w.stream.empty_before_records = 12;
+  w.config.tip_wait = 30s;
+  w.config.tip_pages = 5;
+  w.stream.add("A");
+  w.stream.put("A", "k");
+  w.start();
+  const Steady begun = w.clock.steady();
+  w.run(8s);
+  CHECK(w.target.rows.empty());
+  CHECK(!w.capture->at_tip_since(begun));
+  w.run(10s);
+  CHECK(w.target.seq_of("k") == "95");
+  w.stream.empty_before_records = 0;
+  w.run(60s);
+  CHECK(w.capture->at_tip_since(begun));
+}
+
+//  instant X ──── poll ── poll ── poll (1 s after the first) ── tip for X
+//                              record ── deliver (slow) … no tip for an instant after it until it is delivered
+TEST_CASE("the tip is proven by pages asked for after the instant, and only when all was delivered") {
+  World w;
+  w.stream.add("A");
+  w.start();
+  w.run(15s);
+  const Steady x = w.clock.steady();
+  CHECK(w.capture->at_tip_since(x - 10s));
+  CHECK(!w.capture->at_tip_since(x));
+  w.target.slow = 20s;
+  w.stream.put("A", "k");
+  w.run(15s);
+  CHECK(w.target.rows.empty());
+  CHECK(!w.capture->at_tip_since(x));
+  CHECK(w.capture->progress().behind > 10s);
+  CHECK(w.capture->progress().lag > 10s);
+  w.target.slow = 1ms;
+  w.run(30s);
+  CHECK(w.target.rows.size() == 1);
+  CHECK(w.capture->at_tip_since(x));
+  CHECK(w.capture->progress().lag == 0ms);
+  CHECK(w.capture->progress().behind < 2s);
+}
+
+TEST_CASE("waiting for a tip ends when it is there, and not before") {
+  World w;
+  w.stream.add("A");
+  w.start();
+  w.run(5s);
+  const Steady x = w.clock.steady();
+  std::optional<Result<>> done;
+  struct Wait {
+    static Task<Result<>> tip(StreamCapture& capture, Steady instant) {
+      co_await capture.wait_for_tip(instant);
+      co_return Result<>();
+    }
+  };
+  CHECK(base::finish(w.io, w.clock, Wait::tip(*w.capture, x)).has_value());
+  CHECK(w.clock.steady() - x >= 1s);
+  CHECK(w.clock.steady() - x <= 4s);  // it does not wait for the next discovery at leisure
+}
+
+TEST_CASE("a quiet shard is polled at least once a second, and in a hurry five times") {
+  World w;
+  w.stream.add("A");
+  w.start();
+  w.run(10s);
+  int before = w.stream.calls["GetRecords"];
+  w.run(60s);
+  int polls = w.stream.calls["GetRecords"] - before;
+  CHECK(polls >= 59);
+  CHECK(polls <= 90);
+  w.capture->hurry(true);
+  w.run(2s);
+  before = w.stream.calls["GetRecords"];
+  w.run(60s);
+  polls = w.stream.calls["GetRecords"] - before;
+  CHECK(polls >= 250);
+}
+
+TEST_CASE("at first start the trim horizon may move over records that the back-fill covers") {
+  World w;
+  w.stream.add("A");
+  for (int i = 0; i < 9; ++i) w.stream.put("A", "old");
+  bool trimmed = false;
+  w.stream.after = [&](const std::string& operation, const std::string&) {
+    if (operation == "GetShardIterator" && !std::exchange(trimmed, true)) w.stream.shard("A").trimmed = 5;
+  };
+  // Those records are a day old.
+  for (FakeRecord& record : w.stream.shard("A").records) record.created -= 24h;
+  w.start();
+  w.run(3s);
+  CHECK(!w.ended);
+  CHECK(w.asked("A TRIM_HORIZON") == 2);
+  CHECK(w.target.rows.empty());  // older than the era: folded, not applied
+  CHECK(w.target.records == 4);
+  w.stream.put("A", "new");
+  w.run(3s);
+  CHECK(w.target.seq_of("new") == "104");
+}
+
+//  read up to 97 │ stopped for 25 h: 98 99 100 come and are trimmed │ 101 …
+TEST_CASE("records trimmed behind the checkpoint are a gap that names shard and sequence number") {
+  World w;
+  w.stream.add("A");
+  for (int i = 0; i < 3; ++i) w.stream.put("A", "k");
+  w.start();
+  w.run(3s);
+  w.stop();
+  for (int i = 0; i < 6; ++i) w.stream.put("A", "k");
+  w.clock.advance(25h);
+  w.stream.shard("A").trimmed = 6;
+  w.start();
+  w.run(10s);
+  w.expect_gap("97");
+  CHECK(w.ended->error().what.find("shard A") != std::string::npos);
+  CHECK(w.target.seq_of("k") == "97");
+  CHECK(w.asked("A TRIM_HORIZON") == 1);  // the first start's
+}
+
+TEST_CASE(
+    "a shard of which nothing was read, found again after more than a day, is a gap and not read from its horizon") {
+  World w;
+  w.stream.add("A");
+  w.start();
+  w.run(100ms);  // discovered, not yet at its tip: there is no row but the start's
+  w.stop();
+  CHECK(w.target.checkpoints.size() == 1);
+  w.stream.put("A", "k");
+  w.clock.advance(25h);
+  w.stream.shard("A").trimmed = 1;
+  w.start();
+  w.run(10s);
+  w.expect_gap("shard A");
+}
+
+TEST_CASE("a stream that was quiet for days goes on after a short stop") {
+  World w;
+  w.stream.add("A");
+  w.start();
+  w.run(3s);
+  for (int hour = 0; hour < 60; ++hour) {
+    w.clock.advance(1h);  // no more happens in an hour than one poll
+    w.run(3s);
+  }
+  CHECK(!w.ended);
+  CHECK(w.target.pages < 100);
+  w.restart();
+  w.stream.put("A", "k");
+  w.run(5s);
+  CHECK(!w.ended);
+  CHECK(w.target.seq_of("k") == "95");
+}
+
+TEST_CASE("a shard that disappears half-read is a gap") {
+  World w;
+  w.stream.add("A");
+  w.stream.put("A", "k");
+  w.start();
+  w.run(3s);
+  w.stream.shard("A").gone = true;
+  w.stream.shard("A").listed = false;
+  w.run(2min);
+  w.expect_gap("last sequence number 95");
+}
+
+TEST_CASE("a stream switched off by someone else is a gap") {
+  World w;
+  w.stream.add("A");
+  w.start();
+  w.run(3s);
+  w.stream.status = "DISABLED";
+  w.run(1min);
+  w.expect_gap("switched off by someone else");
+}
+
+TEST_CASE("a stream that is gone is a gap") {
+  World w;
+  w.stream.add("A");
+  w.start();
+  w.run(3s);
+  w.stream.stream_gone = true;
+  w.run(1min);
+  w.expect_gap("gone");
+}
+
+TEST_CASE("a table made again under its old name is a gap; one with another key is another schema") {
+  const auto description = [](const std::string& arn, const std::string& key) {
+    return R"({"Table":{"TableName":"orders","TableStatus":"ACTIVE","TableArn":"a","CreationDateTime":1,"ItemCount":0,)"
+           R"("TableSizeBytes":0,"KeySchema":[{"AttributeName":")" +
+           key +
+           R"(","KeyType":"HASH"}],)"
+           R"("AttributeDefinitions":[{"AttributeName":")" +
+           key +
+           R"(","AttributeType":"S"}],)"
+           R"("StreamSpecification":{"StreamEnabled":true,"StreamViewType":"NEW_AND_OLD_IMAGES"},"LatestStreamArn":")" +
+           arn + R"("}})";
+  };
+  for (const bool other_key : {false, true}) {
+    World w;
+    w.stream.add("A");
+    w.stream.table_json = description(w.config.stream_arn, "pk");
+    w.start(true);
+    w.run(30s);
+    CHECK(!w.ended);
+    w.stream.table_json = other_key ? description(w.config.stream_arn, "id") : description("arn:another", "pk");
+    w.run(30s);
+    if (!other_key) {
+      w.expect_gap("arn:another");
+    } else {
+      REQUIRE(w.ended.has_value());
+      CHECK(w.ended->error().kind == ErrorKind::SchemaChanged);
+    }
+  }
+}
+
+TEST_CASE(
+    "a record that cannot be understood stops the capture, naming table, shard and record, and its page is not passed "
+    "over") {
+  World w;
+  w.stream.add("A");
+  for (int i = 0; i < 3; ++i) w.stream.put("A", "k");
+  w.stream.shard("A").records[1].image.clear();
+  w.start();
+  w.run(3s);
+  REQUIRE(w.ended.has_value());
+  REQUIRE(!w.ended->has_value());
+  CHECK(w.ended->error().kind == ErrorKind::Corrupt);
+  CHECK(w.ended->error().what.find("table orders, shard A, record 96") != std::string::npos);
+  CHECK(!w.target.checkpoints.contains("shard/A"));
+}
+
+TEST_CASE("what the sink refuses ends the capture") {
+  World w;
+  w.stream.add("A");
+  w.stream.put("A", "k");
+  w.start();
+  w.target.fail_next = true;
+  w.run(3s);
+  REQUIRE(w.ended.has_value());
+  CHECK(w.ended->error().kind == ErrorKind::DiskFull);
+}
+
+TEST_CASE("a damaged checkpoint is not guessed around") {
+  World w;
+  w.stream.add("A");
+  w.target.checkpoints["shard/A"] = "{";
+  w.start();
+  w.run(1s);
+  REQUIRE(w.ended.has_value());
+  CHECK(w.ended->error().kind == ErrorKind::Corrupt);
+}
+
+TEST_CASE("a stopped capture has no page under way afterwards") {
+  World w;
+  w.target.slow = 10s;
+  for (int i = 0; i < 40; ++i) {
+    const std::string id = "S" + std::to_string(i);
+    w.stream.add(id);
+    w.stream.put(id, id);
+  }
+  w.start();
+  w.run(5s);
+  w.stop();
+  const int pages = w.target.pages;
+  w.run(60s);
+  CHECK(w.target.pages == pages);
+}
