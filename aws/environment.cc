@@ -1,11 +1,12 @@
 #include "aws/environment.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
-#include <fstream>
-#include <sstream>
+#include <memory>
 
 extern char** environ;
 
@@ -13,16 +14,18 @@ namespace moveout::aws {
 namespace {
 
 base::Result<std::string> read_whole_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rbe"), &std::fclose);
   if (!file) {
     if (errno == ENOENT || errno == ENOTDIR) return base::fail(base::ErrorKind::NotFound, path + " does not exist");
     return base::fail(base::ErrorKind::Usage, path + " cannot be opened: " + std::strerror(errno));
   }
-  std::ostringstream text;
-  text << file.rdbuf();
-  // An empty file sets failbit on `text`; only the source's badbit is an error.
-  if (file.bad()) return base::fail(base::ErrorKind::Usage, path + " cannot be read");
-  return std::move(text).str();
+  std::string text;
+  std::array<char, 4096> piece;
+  while (const std::size_t got = std::fread(piece.data(), 1, piece.size(), file.get())) text.append(piece.data(), got);
+  if (std::ferror(file.get()) != 0) {
+    return base::fail(base::ErrorKind::Usage, path + " cannot be read: " + std::strerror(errno));
+  }
+  return text;
 }
 
 base::Task<base::Result<std::string>> run_on(base::Worker& worker, base::Clock& clock, std::vector<std::string> argv,
