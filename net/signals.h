@@ -1,12 +1,16 @@
-// Signals that ask the program to stop.
+// Signals: SIGINT and SIGTERM for one coroutine.
 #pragma once
 
 #include "base/task.h"
 
 namespace moveout::net {
 
-// Returns the number of the SIGINT or SIGTERM that came. From then on a second one ends the process at once, with exit
-// code 4: whatever was acknowledged is durable already. One waiter a process.
+// The exit code of a process that a second signal stops at once (base::exit_code_of(Stopped)).
+inline constexpr int exit_at_once = 4;
+
+// Waits for SIGINT or SIGTERM and returns its number. The next one ends the process at once with exit_at_once, from the
+// signal handler itself, so that it works when the executor hangs.
+// Cancelled before a signal came: the process's earlier handlers are back. One waiter in a process at a time.
 base::Task<int> wait_for_stop_signal();
 
 }  // namespace moveout::net

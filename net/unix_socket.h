@@ -1,4 +1,4 @@
-// A control socket: one line in, one line out, between processes of one user on one machine.
+// Lines between processes of one user on one machine: a request line, a reply line, over a Unix socket.
 #pragma once
 
 #include <functional>
@@ -11,18 +11,26 @@
 
 namespace moveout::net {
 
-// A socket's path holds about 100 bytes: a short folder of this user's own, whatever the length of the state's path.
-// $XDG_RUNTIME_DIR/moveout or /tmp/moveout-<uid>, made 0700; Usage when somebody else owns it.
-base::Result<std::string> control_socket_path(const std::string& name);
+inline constexpr std::size_t line_bytes_max = std::size_t{1} << 20;
 
-// contract: one executor. Lines of at most 64 KB; peers of another user are turned away.
+// <folder>/<name>.sock, short enough for any kernel (under 100 bytes). The folder is $XDG_RUNTIME_DIR/moveout, or
+// /tmp/moveout-<uid> where that is absent, not ours or too long; it is made with mode 0700.
+// Usage error when the folder exists and is another user's, or a link.
+base::Result<std::string> control_socket_path(std::string name);
+
 class UnixServer {
  public:
+  // A request without its line feed → a reply, which holds none.
   using Handler = std::function<base::Task<std::string>(std::string line)>;
-  // Replaces a socket file left by a dead process.
+
+  // Listens from the return on, for this user and root only. A socket that nobody listens on any more is replaced;
+  // Conflict when somebody does. The file goes with the server.
   static base::Result<std::unique_ptr<UnixServer>> listen(base::Executor executor, std::string path, Handler handler);
   ~UnixServer();
-  // Serves until cancelled.
+  UnixServer(const UnixServer&) = delete;
+  UnixServer& operator=(const UnixServer&) = delete;
+
+  // Serves until cancelled. Other users' connections are closed without a word; idle ones after a minute.
   base::Task<base::Result<>> run();
 
  private:
@@ -31,7 +39,8 @@ class UnixServer {
   std::shared_ptr<State> state_;
 };
 
-// Sends one line and returns the answer. NotFound when nobody listens; Unavailable without an answer in time.
+// One request and its reply. NotFound when nobody listens there; Denied when it is another user; Unavailable when the
+// reply did not come whole in time.
 base::Task<base::Result<std::string>> ask_unix(std::string path, std::string line, base::Millis timeout);
 
 }  // namespace moveout::net
