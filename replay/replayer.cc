@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
@@ -43,9 +44,12 @@ std::vector<Change> newest_of_each_key(std::vector<Change> changes) {
   return kept;
 }
 
-item::Batch batch_of(const std::vector<Change>& changes) {
+item::Batch batch_of(std::vector<Change> changes) {
   item::Batch batch;
-  for (const Change& change : changes) batch.add_copy(change.key.encoded(), change.version, change.image);
+  for (Change& change : changes) {
+    const auto image = std::make_shared<const std::string>(std::move(change.image));
+    batch.add(change.key.encoded(), change.version, *image, image);
+  }
   return batch;
 }
 
@@ -81,7 +85,7 @@ Task<Result<>> Replayer::apply(std::vector<Change> changes, target::Checkpoints 
   }
   const bool touched = std::ranges::any_of(changes, [](const Change& c) { return c.kind == ChangeKind::Touched; });
   if (!touched) {
-    item::Batch batch = batch_of(changes);
+    item::Batch batch = batch_of(std::move(changes));
     co_return co_await write(std::move(batch), std::move(checkpoints));
   }
   // A table is either folded or level-triggered, never both.
