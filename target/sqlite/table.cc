@@ -226,7 +226,7 @@ base::Result<> Table::make(const Layout& layout, Mode mode) {
   return {};
 }
 
-base::Result<> Table::learn(const Marks& marks, Mode mode) {
+base::Result<> Table::learn(const Marks& marks) {
   if (!mapper_) {
     auto columns = schema::from_text(marks.columns);
     if (!columns) return base::fail(std::move(columns.error()));
@@ -238,10 +238,6 @@ base::Result<> Table::learn(const Marks& marks, Mode mode) {
   auto guards = exists("_moveout_guard_" + name_);
   if (!guards) return base::fail(std::move(guards.error()));
   guard_table_ = *guards;
-  if (mode == Mode::Run && (!guard_table_ || !keyed_)) {
-    return base::fail(ErrorKind::Usage,
-                      "table \"" + name_ + "\" was begun by copy: go on with copy, or choose another");
-  }
   guard_empty_ = !guard_table_;
   if (guard_table_) {
     auto any = connection_.query_text("SELECT 1 FROM " + guard_name() + " LIMIT 1", {}, nullptr);
@@ -280,7 +276,7 @@ base::Result<Opened> Table::open(const std::string& run_id, std::int64_t owner, 
   put->bind(4, kMarksFormat);
   put->bind_text(5, now.columns);
   if (auto done = run(*put, "cannot take ownership"); !done) return base::fail(std::move(done.error()));
-  if (auto learned = learn(now, mode); !learned) return base::fail(std::move(learned.error()));
+  if (auto learned = learn(now); !learned) return base::fail(std::move(learned.error()));
   run_id_ = run_id;
   owner_ = owner;
   key_ = layout.key;

@@ -83,7 +83,7 @@ class Table {
   base::Result<schema::Columns> columns_there(const item::KeySchema& key);
   base::Result<bool> key_enforced();
   base::Result<> make(const Layout& layout, Mode mode);
-  base::Result<> learn(const Marks& marks, Mode mode);
+  base::Result<> learn(const Marks& marks);
   base::Result<Checkpoints> checkpoints();
 
   base::Result<Statement*> use(Use use);
