@@ -42,24 +42,54 @@ struct Comparer::Loaded {
   }
 };
 
-Task<Result<Compared>> Comparer::compare(Files files, const std::vector<bool>& differs, std::uint64_t estimate,
-                                         int level) {
-  if (estimate <= memory_ || level >= kLevelMax) return in_memory(std::move(files), differs);
-  return in_parts(std::move(files), differs, level);
+Compared& Compared::operator+=(const Compared& other) {
+  matched += other.matched;
+  candidates += other.candidates;
+  sum += other.sum;
+  return *this;
 }
 
-Task<Result<>> Comparer::load(std::string name, std::uint64_t size, const std::vector<bool>& differs, Loaded& loaded) {
+item::Hash128 candidate_hash(std::string_view key, std::uint64_t seed) { return item::hash_of(key, seed ^ 0x63616e64); }
+
+Task<Result<Compared>> Comparer::compare(Files files, const std::vector<bool>& differs,
+                                         const std::array<std::vector<BucketSum>, 2>& sums, std::uint64_t estimate) {
+  for (std::vector<BucketSum>& seen : seen_) seen.assign(differs.size(), {});
+  const std::string source = files.source, target = files.target;
+  const Result<Compared> compared = co_await compare_level(std::move(files), differs, estimate, 0);
+  if (!compared) co_return compared;
+  // A bad disk could hide a key: what came back must be what was spilled.
+  for (std::size_t bucket = 0; bucket < differs.size(); ++bucket) {
+    if (!differs[bucket]) continue;
+    for (const Side side : {kSource, kTarget}) {
+      if (seen_[side][bucket] == sums[side][bucket]) continue;
+      co_return base::fail(base::ErrorKind::Corrupt, (side == kSource ? source : target) + " is not as it was written");
+    }
+  }
+  co_return compared;
+}
+
+Task<Result<Compared>> Comparer::compare_level(Files files, const std::vector<bool>& differs, std::uint64_t estimate,
+                                               int level) {
+  if (estimate <= memory_ || level >= kLevelMax) co_return co_await in_memory(std::move(files), differs);
+  co_return co_await in_parts(std::move(files), differs, level);
+}
+
+Task<Result<>> Comparer::load(std::string name, std::uint64_t size, const std::vector<bool>& differs, Side side,
+                              Loaded& loaded) {
   co_return co_await for_each_record(disk_, worker_, std::move(name), size, [&](const Record& record) -> Result<> {
-    if (differs[Place(record.key, seed_, differs.size()).bucket]) loaded.add(record);
+    const std::size_t bucket = Place(record.key, seed_, differs.size()).bucket;
+    if (!differs[bucket]) return {};
+    seen_[side][bucket].add(record, seed_);
+    loaded.add(record);
     return {};
   });
 }
 
 Task<Result<Compared>> Comparer::in_memory(Files files, const std::vector<bool>& differs) {
   Loaded source, target;
-  const Result<> from_source = co_await load(files.source, files.source_size, differs, source);
+  const Result<> from_source = co_await load(files.source, files.source_size, differs, kSource, source);
   if (!from_source) co_return base::fail(from_source.error());
-  const Result<> from_target = co_await load(files.target, files.target_size, differs, target);
+  const Result<> from_target = co_await load(files.target, files.target_size, differs, kTarget, target);
   if (!from_target) co_return base::fail(from_target.error());
   co_return co_await worker_.call([&] { return merge(source, target); });
 }
@@ -80,6 +110,7 @@ Result<Compared> Comparer::merge(Loaded& source, Loaded& target) {
       ++compared.matched;
     } else if (in_source || !base::mutant("verify_source_side_only")) {
       ++compared.candidates;
+      compared.sum += candidate_hash(key, seed_);
       append_key(candidates, key);
     }
     s = s_end;
@@ -126,10 +157,9 @@ Task<Result<Compared>> Comparer::in_parts(Files files, const std::vector<bool>& 
     Files pair{source_parts.name(part), (*source)[part], target_parts.name(part), (*target)[part]};
     const std::uint64_t estimate = pair.source_size + pair.target_size;
     if (estimate == 0) continue;
-    const Result<Compared> compared = co_await compare(pair, differs, estimate, level + 1);
+    const Result<Compared> compared = co_await compare_level(pair, differs, estimate, level + 1);
     if (!compared) co_return base::fail(compared.error());
-    all.matched += compared->matched;
-    all.candidates += compared->candidates;
+    all += *compared;
     const Result<> removed = co_await worker_.call([&]() -> Result<> {
       if (const Result<> gone = disk_.remove(pair.source); !gone) return gone;
       return disk_.remove(pair.target);

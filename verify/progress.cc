@@ -175,6 +175,8 @@ std::string encode(const Progress& progress, std::uint64_t sequence) {
                                 progress.source_bytes, progress.candidates, progress.compared}) {
     out.u64(n);
   }
+  out.hash(progress.candidates_sum);
+  out.hash(progress.settled_sum);
   put_report(out, progress.report);
   const item::Hash128 checksum = item::hash_of(bytes, kChecksumSeed);
   out.hash(checksum);
@@ -201,6 +203,8 @@ Result<Progress> decode(std::string_view bytes, std::uint64_t* sequence) {
                            &progress.source_bytes, &progress.candidates, &progress.compared}) {
     *n = in.u64();
   }
+  progress.candidates_sum = in.hash();
+  progress.settled_sum = in.hash();
   if (!get_report(in, &progress.report) || !in.at_end()) return bad();
   return progress;
 }

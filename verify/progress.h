@@ -35,6 +35,8 @@ struct Progress {
   std::uint64_t files_compared = 0;
   std::uint64_t candidates_size = 0;  // durable bytes of the list
   std::uint64_t settled_size = 0;     // of these settled
+  item::Hash128 candidates_sum;       // of the hashes of all candidates
+  item::Hash128 settled_sum;          // of those settled: equal in the end, or the list is not what was written
 
   std::array<std::uint64_t, 2> items{};
   std::uint64_t source_bytes = 0;

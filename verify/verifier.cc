@@ -407,13 +407,14 @@ Task<Result<>> Verifier::State::compare_file(std::size_t file) {
                               spills[kTarget].sizes()[file]};
   const std::uint64_t estimate = (files.source_size + files.target_size) / records * records_differing;
   Comparer comparer(disk, worker, at.seed, config.memory, candidates_name());
-  const Result<Compared> compared = co_await comparer.compare(files, differs, estimate);
+  const Result<Compared> compared = co_await comparer.compare(files, differs, at.sums, estimate);
   if (!compared) {
     damaged = compared.error().kind == ErrorKind::Corrupt || compared.error().kind == ErrorKind::NotFound;
     co_return base::fail(compared.error());
   }
   at.report.matched += compared->matched;
   at.candidates += compared->candidates;
+  at.candidates_sum += compared->sum;
   if (compared->candidates > 0) unsynced[candidates_name()];
   const Result<std::uint64_t> size = co_await worker.call([&] { return disk.size(candidates_name()); });
   if (!size) co_return base::fail(size.error());
@@ -454,6 +455,8 @@ Task<Result<>> Verifier::State::settle() {
     Result<std::vector<item::Key>> keys = co_await next_candidates(&size);
     if (!keys) co_return base::fail(keys.error());
     const std::size_t count = keys->size();
+    item::Hash128 sum = at.settled_sum;
+    for (const item::Key& key : *keys) sum += candidate_hash(key.encoded(), at.seed);
     std::sort(keys->begin(), keys->end());
     keys->erase(std::unique(keys->begin(), keys->end()), keys->end());
     Report found = at.report;
@@ -462,8 +465,13 @@ Task<Result<>> Verifier::State::settle() {
     }
     at.report = std::move(found);
     at.settled_size += size;
+    at.settled_sum = sum;
     at.compared += count;
     if (const Result<> kept = co_await page_taken(); !kept) co_return kept;
+  }
+  if (at.settled_sum != at.candidates_sum) {
+    damaged = true;
+    co_return base::fail(ErrorKind::Corrupt, candidates_name() + " is not as it was written");
   }
   co_return Result<>();
 }

@@ -13,6 +13,7 @@
 #include "test/doubles/map_target.h"
 #include "test/doubles/random_items.h"
 #include "test/doubles/small_dynamodb.h"
+#include "test/doubles/verify_world.h"
 #include "test/doubles/virtual_clock.h"
 #include "verify/progress.h"
 #include "verify/verifier.h"
@@ -21,66 +22,12 @@ using namespace moveout;
 using base::ErrorKind;
 using base::Result;
 using base::Task;
-using verify::Config;
+using test::World;
 using verify::Difference;
 using verify::Report;
 using verify::Verifier;
 
 namespace {
-
-aws::ClientConfig local() {
-  aws::ClientConfig config;
-  config.endpoint = {false, "localhost", 8000};
-  return config;
-}
-
-struct World {
-  boost::asio::io_context io;
-  test::VirtualClock clock;
-  base::NoLog log;
-  base::Rng rng;
-  test::SmallDynamoDb db;
-  test::MapTarget target;
-  aws::StaticCredentials credentials{{"id", "secret", "", std::nullopt}};
-  aws::Client client;
-  aws::DynamoDb source;
-  base::MemoryDisk disk;
-  base::InlineWorker worker;
-  verify::FixedWait fixed_wait{clock, base::Millis(5000)};
-  verify::Watermark* watermark = &fixed_wait;
-  Config config;
-
-  explicit World(std::uint64_t seed)
-      : rng(seed),
-        db(test::two_part_key(), seed),
-        client(local(), db, credentials, clock, base::Rng(seed), log),
-        source(client) {
-    config.table = "t";
-    config.key = db.schema;
-    config.segments = 3;
-    config.workers = 2;
-    config.buckets = 128;
-  }
-
-  item::Key key_of(const item::Item& item) const { return item::Key::of(db.schema, item); }
-  void both(const item::Item& item) {
-    db.put(item);
-    target.put(key_of(item), item);
-  }
-  void fill(int count) {
-    for (int n = 0; n < count; ++n) both(test::random_item(rng, static_cast<std::uint64_t>(n)));
-  }
-  Verifier verifier() { return Verifier(config, source, target, *watermark, disk, worker, clock, rng.fork(), log); }
-  Result<Report> run() {
-    Verifier one = verifier();
-    return test::run(io, clock, one.run());
-  }
-  Report report() {
-    Result<Report> result = run();
-    CHECK_MESSAGE(result.has_value(), (result ? "" : result.error().what));
-    return result.value_or(Report{});
-  }
-};
 
 // Activates a mutant for as long as it lives.
 struct Mutant {

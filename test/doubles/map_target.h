@@ -34,6 +34,7 @@ class MapTarget final : public target::Target {
     if (before) {
       if (const std::optional<base::Error> error = before("apply")) co_return base::fail(*error);
     }
+    if (delay) co_await delay();
     target::Outcomes outcomes;
     for (std::size_t i = 0; i < batch.size(); ++i) {
       const item::Write write = batch[i];
@@ -119,6 +120,7 @@ class MapTarget final : public target::Target {
   // Rows that a scan shows beside those of the map: what a target without a key could hold.
   std::vector<std::pair<item::Key, target::Stored>> twice;
   std::function<std::optional<base::Error>(const std::string& call)> before;
+  std::function<base::Task<>()> delay;  // of an apply
   std::function<void(const item::Write& write)> on_write;
   std::function<void(const target::Checkpoint& checkpoint)> on_checkpoint;
 };
