@@ -46,6 +46,7 @@ class Target final : public Sink {
     }
     records += page.records;
     checkpoints[page.checkpoint.first] = page.checkpoint.second;
+    if (page.checkpoint.second.empty()) checkpoints.erase(page.checkpoint.first);  // empty: forget
     ++pages;
     co_return base::Result<>();
   }

@@ -31,7 +31,8 @@ struct FakeShard {
   bool listed = true;        // shown by DescribeStream
   bool listed_open = false;  // shown without its end although closed
   bool gone = false;         // its calls answer ResourceNotFoundException
-  std::size_t trimmed = 0;   // records at the front that are no longer there
+  base::Instant closed_at{};
+  std::size_t trimmed = 0;  // records at the front that are no longer there
 };
 
 class FakeStream final : public http::Transport {
@@ -43,7 +44,9 @@ class FakeStream final : public http::Transport {
   // One put of key `pk`; its image carries the sequence number. Sequence numbers rise over the whole stream.
   void put(const std::string& shard, const std::string& key) { write(shard, key, "MODIFY"); }
   void remove(const std::string& shard, const std::string& key) { write(shard, key, "REMOVE"); }
-  void close(const std::string& id) { shard(id).closed = true; }
+  void close(const std::string& id);
+  // What DynamoDB does with records of more than 24 hours, and with shards that ended so long ago.
+  void trim();
 
   base::Task<base::Result<http::Response>> send(http::Request request) override;
 

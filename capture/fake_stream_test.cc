@@ -41,6 +41,21 @@ void FakeStream::write(const std::string& id, const std::string& key, const std:
   shard(id).records.push_back(std::move(record));
 }
 
+void FakeStream::close(const std::string& id) {
+  shard(id).closed = true;
+  shard(id).closed_at = clock_.now();
+}
+
+void FakeStream::trim() {
+  const base::Instant kept = clock_.now() - std::chrono::hours(24);
+  for (auto& [id, shard] : shards) {
+    while (shard.trimmed < shard.records.size() && shard.records[shard.trimmed].created < kept) ++shard.trimmed;
+    if (!shard.closed || shard.closed_at >= kept) continue;
+    shard.gone = true;
+    shard.listed = false;
+  }
+}
+
 std::string FakeStream::iterator_for(Position position) {
   position.made = clock_.steady();
   std::string name = "iterator-" + std::to_string(iterators_.size());

@@ -1,11 +1,13 @@
 // Random lineages with splits, rolls, hidden children, expiries and crashes, against the true order of each key.
 #include <doctest/doctest.h>
-#include <rapidcheck.h>
 
 #include <algorithm>
-#include <functional>
+#include <deque>
 #include <map>
+#include <optional>
+#include <set>
 
+#include "base/mutant.h"
 #include "capture/capture_world.h"
 
 using namespace moveout;
@@ -74,8 +76,8 @@ class Source {
   }
   void show_one() {
     if (hidden_.empty()) return;
-    world_.stream.shard(hidden_.back()).listed = true;
-    hidden_.pop_back();
+    world_.stream.shard(hidden_.front()).listed = true;
+    hidden_.pop_front();
   }
   void show_all() {
     while (!hidden_.empty()) show_one();
@@ -100,7 +102,8 @@ class Source {
   std::string child(const std::string& parent) {
     const std::string id = "s" + std::to_string(++made_);
     world_.stream.add(id, parent);
-    if (rng_.chance(2)) {
+    // A child is not shown before its parent.
+    if (rng_.chance(2) || !world_.stream.shard(parent).listed) {
       world_.stream.shard(id).listed = false;
       hidden_.push_back(id);
     }
@@ -110,43 +113,114 @@ class Source {
   World& world_;
   base::Rng rng_;
   std::vector<Range> ranges_;
-  std::vector<std::string> hidden_;
+  std::deque<std::string> hidden_;
   int made_ = 0;
+};
+
+// One world and all that happens in it, by seed. What went against the promise, or nothing.
+class Story {
+ public:
+  explicit Story(std::uint64_t seed) : rng_(seed), versions_(world_.target, rng_.fork()), source_(world_, rng_.fork()) {
+    world_.sink = &versions_;
+    world_.stream.page_records = 1 + rng_.below(4);
+    world_.stream.list_limit = 1 + rng_.below(20);
+    world_.stream.empty_before_records = static_cast<int>(rng_.below(3));
+    // Early records are covered by the back-fill: the era was opened before anything was written.
+    for (int i = 0; i < 20; ++i) source_.act();
+  }
+
+  std::optional<std::string> tell() {
+    crashes_and_splits();
+    if (auto wrong = settle()) return wrong;
+    for (std::uint64_t n = rng_.below(3); n > 0; --n) {
+      outage(20h);
+      if (auto wrong = settle()) return wrong;
+    }
+    if (rng_.chance(2)) return std::nullopt;
+    // Longer than records are kept: a named stop is right, an order without it must still be.
+    outage(25h);
+    auto wrong = settle();
+    const bool named = world_.ended && world_.ended->error().kind == base::ErrorKind::StreamGap;
+    return named ? std::nullopt : wrong;
+  }
+
+ private:
+  void crashes_and_splits() {
+    versions_.one_in = 4 + rng_.below(30);
+    world_.start();
+    for (int step = 0; step < 40; ++step) {
+      for (std::uint64_t n = rng_.below(6); n > 0; --n) source_.act();
+      if (rng_.chance(4)) source_.show_one();
+      world_.stream.iterator_life = rng_.chance(5) ? 100ms : 15min;
+      world_.run(base::Millis(rng_.below(1500)));
+      if (world_.ended && !crashed()) return;
+      if (world_.ended || rng_.chance(20)) world_.restart();
+    }
+  }
+  bool crashed() const { return world_.ended->error().kind == base::ErrorKind::Unavailable; }
+
+  // Nothing runs; the source goes on, and what grows too old is trimmed.
+  void outage(base::Micros length) {
+    world_.stop();
+    for (std::uint64_t n = rng_.below(12); n > 0; --n) source_.act();
+    world_.clock.advance(length);
+    world_.stream.trim();
+    for (std::uint64_t n = rng_.below(12); n > 0; --n) source_.act();
+    world_.start();
+  }
+
+  std::optional<std::string> settle() {
+    source_.show_all();
+    versions_.one_in = 0;
+    world_.stream.iterator_life = 15min;
+    if (!world_.ended || crashed()) world_.restart();
+    const base::Steady quiet = world_.clock.steady();
+    for (int i = 0; i < 400 && !world_.ended && !world_.capture->at_tip_since(quiet); ++i) world_.run(100ms);
+    if (world_.ended) return "stopped: " + (world_.ended->has_value() ? "" : world_.ended->error().what);
+    if (versions_.contradicts) return "a redelivery carries another version";
+    if (versions_.deletes.size() != source_.deletes) return "deletes without their own version";
+    for (const auto& [key, seq] : source_.last) {
+      if (world_.target.seq_of(key) != seq)
+        return "key " + key + " stands at " + world_.target.seq_of(key) + ", not " + seq;
+    }
+    if (!world_.capture->at_tip_since(quiet)) return "never at its tip";
+    return std::nullopt;
+  }
+
+  base::Rng rng_;
+  World world_;
+  Versions versions_;
+  Source source_;
 };
 
 }  // namespace
 
-// Of each key the target's highest version is that of the source's newest change, whatever the lineage, and every
-// redelivery of a record carries the version it had before.
+// Of each key the target's highest version is that of the source's newest change, whatever the lineage; every
+// redelivery of a record carries the version it had before; outages under a day are no gap.
 TEST_CASE("random lineages: the newest change of every key has the highest version, and redeliveries keep theirs") {
-  CHECK(rc::check([](std::uint64_t seed) {
-    base::Rng rng(seed);
-    World w;
-    w.config.history_parent_wait = 2000ms;
-    Versions versions(w.target, rng.fork());
-    w.sink = &versions;
-    versions.one_in = 4 + rng.below(30);
-    w.stream.page_records = 1 + rng.below(4);
-    w.stream.empty_before_records = static_cast<int>(rng.below(3));
-    Source source(w, rng.fork());
-    for (int i = 0; i < 20; ++i) source.act();
-    w.start();
-    for (int step = 0; step < 60; ++step) {
-      for (std::uint64_t n = rng.below(6); n > 0; --n) source.act();
-      if (rng.chance(4)) source.show_one();
-      w.stream.iterator_life = rng.chance(5) ? 100ms : 15min;
-      w.run(base::Millis(rng.below(1500)));
-      if (w.ended || rng.chance(20)) w.restart();
-    }
-    source.show_all();
-    versions.one_in = 0;
-    w.stream.iterator_life = 15min;
-    w.restart();
-    w.run(60s);
-    RC_ASSERT(!w.ended.has_value());
-    RC_ASSERT(!versions.contradicts);
-    RC_ASSERT(versions.deletes.size() == source.deletes);
-    for (const auto& [key, seq] : source.last) RC_ASSERT(w.target.seq_of(key) == seq);
-    RC_ASSERT(w.capture->at_tip_since(w.clock.steady() - 20s));
-  }));
+  for (std::uint64_t seed = 1; seed <= 150; ++seed) {
+    CAPTURE(seed);
+    const std::optional<std::string> wrong = Story(seed).tell();
+    CHECK_MESSAGE(!wrong, wrong.value_or(""));
+  }
 }
+
+#ifdef MOVEOUT_MUTANTS
+TEST_CASE("the random lineages catch every named mistake of this room") {
+  for (const std::string name :
+       {"fold_no_inherit", "seq_without_prev", "child_before_parent", "closed_shard_done_half_read",
+        "one_of_two_children_missed", "skip_to_trim_horizon", "start_at_latest", "finished_row_dropped_before_child",
+        "fold_tie", "sequence_compared_as_string", "restart_from_nothing", "first_listing_page_only",
+        "empty_page_is_tip"}) {
+    CAPTURE(name);
+    std::uint64_t caught = 0;
+    base::active_mutant() = name;
+    for (std::uint64_t seed = 1; seed <= 150 && caught == 0; ++seed) {
+      const std::optional<std::string> wrong = Story(seed).tell();
+      if (wrong) caught = seed;
+    }
+    base::active_mutant().clear();
+    CHECK(caught > 0);
+  }
+}
+#endif
