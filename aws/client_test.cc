@@ -1,12 +1,10 @@
 #include "aws/client.h"
 
 #include <doctest/doctest.h>
-#include <isa-l.h>
 
 #include <deque>
 
 #include "aws/client_fixture.h"
-#include "aws/decode.h"
 #include "aws/retry_tokens.h"
 
 using namespace moveout;
@@ -21,21 +19,6 @@ http::Headers with(std::string name, std::string value) {
   http::Headers headers;
   headers.add(std::move(name), std::move(value));
   return headers;
-}
-
-std::string gzipped(const std::string& text) {
-  std::string out(text.size() + 512, '\0');
-  isal_zstream stream;
-  isal_deflate_stateless_init(&stream);
-  stream.gzip_flag = IGZIP_GZIP;
-  stream.end_of_stream = 1;
-  stream.next_in = reinterpret_cast<unsigned char*>(const_cast<char*>(text.data()));
-  stream.avail_in = static_cast<std::uint32_t>(text.size());
-  stream.next_out = reinterpret_cast<unsigned char*>(out.data());
-  stream.avail_out = static_cast<std::uint32_t>(out.size());
-  REQUIRE(isal_deflate_stateless(&stream) == COMP_OK);
-  out.resize(stream.total_out);
-  return out;
 }
 
 // Gives what the test queued, then keeps giving the last; counts who asked it to renew.
@@ -297,104 +280,6 @@ TEST_CASE("the token bucket takes, refuses and refills as the SDKs' does") {
   CHECK(tokens.left() == 15);
   for (int i = 0; i < 1000; ++i) tokens.refund(0);
   CHECK(tokens.left() == RetryTokens::kCapacity);
-}
-
-TEST_CASE("a body whose checksum is wrong is asked for again and counted") {
-  ClientFixture world;
-  const std::string body = R"({"Items":[],"Count":0})";
-  world.transport.then(200, body + " ", with("x-amz-crc32", std::to_string(crc32_of(body))));
-  world.transport.then(200, body, with("x-amz-crc32", "not a number"));
-  world.transport.then(200, body, with("x-amz-crc32", std::to_string(crc32_of(body))));
-  const auto answer = world.call();
-  REQUIRE(answer.has_value());
-  CHECK(answer->attempts == 3);
-  CHECK(*answer->body == body);
-  CHECK(world.client.counters().crc_mismatches == 2);
-}
-
-TEST_CASE("a checksum that is wrong every time ends as Corrupt") {
-  ClientFixture world;
-  world.transport.otherwise = [](const http::Request&) {
-    return ScriptedTransport::response(200, "{}", with("x-amz-crc32", "1"));
-  };
-  const auto answer = world.call();
-  REQUIRE(!answer.has_value());
-  CHECK(answer.error().kind == ErrorKind::Corrupt);
-  CHECK(answer.error().what.find("x-amz-crc32") != std::string::npos);
-  CHECK(world.transport.requests.size() == 8);
-}
-
-TEST_CASE("the checksum is of the bytes as sent, before gzip is taken off") {
-  ClientFixture world;
-  const std::string body(50'000, 'x');
-  const std::string sent = gzipped(body);
-  http::Headers headers = with("x-amz-crc32", std::to_string(crc32_of(sent)));
-  headers.add("Content-Encoding", "gzip");
-  world.transport.then(200, sent, headers);
-  const auto answer = world.call();
-  REQUIRE(answer.has_value());
-  CHECK(*answer->body == body);
-  CHECK(world.client.counters().crc_mismatches == 0);
-}
-
-TEST_CASE("errors are read through gzip, too") {
-  ClientFixture world;
-  world.transport.then(400, gzipped(ScriptedTransport::error_body("ValidationException", "bad key")),
-                       with("Content-Encoding", "gzip"));
-  const auto answer = world.call();
-  REQUIRE(!answer.has_value());
-  CHECK(answer.error().kind == ErrorKind::Usage);
-  CHECK(answer.error().what.find("bad key") != std::string::npos);
-}
-
-TEST_CASE("hostile bodies end as an error after three tries and never as an answer") {
-  const std::string whole = gzipped(std::string(100'000, 'a'));
-  std::string damaged = whole;
-  damaged[damaged.size() - 6] = static_cast<char>(damaged[damaged.size() - 6] ^ 1);  // the checksum in its trailer
-  for (const auto& [coding, body] : std::vector<std::pair<std::string, std::string>>{
-           {"gzip", ""},
-           {"gzip", "no gzip at all"},
-           {"gzip", whole.substr(0, whole.size() / 2)},
-           {"gzip", whole.substr(0, whole.size() - 1)},
-           {"gzip", whole + "x"},
-           {"gzip", damaged},
-           {"br", "brotli was not asked for"},
-       }) {
-    CAPTURE(coding);
-    CAPTURE(body.size());
-    ClientFixture world;
-    world.transport.otherwise = [&](const http::Request&) {
-      return ScriptedTransport::response(200, body, with("Content-Encoding", coding));
-    };
-    const auto answer = world.call();
-    REQUIRE(!answer.has_value());
-    CHECK(answer.error().kind == ErrorKind::Corrupt);
-    CHECK(world.transport.requests.size() == 3);
-    CHECK(world.client.counters().malformed == 3);
-  }
-}
-
-TEST_CASE("an answer that the check refuses is asked for again, three times in all") {
-  ClientFixture world;
-  int seen = 0;
-  CallOptions options;
-  options.check = [&seen](const std::shared_ptr<const std::string>& body) -> base::Result<> {
-    ++seen;
-    if (*body != "good") return base::fail(ErrorKind::Corrupt, "not good");
-    return {};
-  };
-  world.transport.then(200, "bad");
-  world.transport.then(200, "bad");
-  world.transport.then(200, "good");
-  REQUIRE(world.call("Scan", "{}", options).has_value());
-  CHECK(seen == 3);
-
-  world.transport.otherwise = [](const http::Request&) { return ScriptedTransport::response(200, "bad"); };
-  const auto answer = world.call("Scan", "{}", options);
-  REQUIRE(!answer.has_value());
-  CHECK(answer.error().kind == ErrorKind::Corrupt);
-  CHECK(answer.error().what.find("not good") != std::string::npos);
-  CHECK(seen == 6);
 }
 
 TEST_CASE("expired credentials are renewed once, and the call goes on") {

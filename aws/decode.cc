@@ -41,7 +41,11 @@ base::Result<std::string> Gunzip::decode(std::string_view bytes, std::size_t byt
   const auto corrupt = [](const char* why) {
     return base::fail(base::ErrorKind::Corrupt, std::string("a gzip body that cannot be decoded: ") + why);
   };
-  if (bytes.size() > bytes_max) return corrupt("longer than any answer");
+  const auto too_large = [bytes_max] {
+    return base::fail(base::ErrorKind::TooLarge,
+                      "a gzip body that decodes to more than " + std::to_string(bytes_max) + " bytes");
+  };
+  if (bytes.size() > bytes_max) return too_large();
   inflate_state& inflate = state_->inflate;
   isal_inflate_init(&inflate);
   inflate.crc_flag = ISAL_GZIP;
@@ -62,13 +66,10 @@ base::Result<std::string> Gunzip::decode(std::string_view bytes, std::size_t byt
     if (code != ISAL_DECOMP_OK) return corrupt("damaged data or a wrong checksum");
     if (inflate.block_state == ISAL_BLOCK_FINISH) break;
     if (inflate.avail_out > 0) return corrupt("cut off");
-    if (room > bytes_max) {
-      return base::fail(base::ErrorKind::TooLarge,
-                        "a gzip body that decodes to more than " + std::to_string(bytes_max) + " bytes");
-    }
+    if (room > bytes_max) return too_large();
     room = std::min(room * 2, bytes_max + 1);
   }
-  if (used > bytes_max) return corrupt("longer than any answer");
+  if (used > bytes_max) return too_large();
   if (inflate.avail_in > 0) return corrupt("bytes after its end");
   out.resize(used);
   return out;
