@@ -91,7 +91,16 @@ Task<Result<>> serve_admin(Context& context, const move::Move& move) {
   const std::string url = (*server)->endpoint().to_string();
   context.log.info("admin.listening", {{"url", url}});
   context.reporter.emit({{"event", "listening"}, {"url", url}});
-  for (;;) co_await context.clock.sleep_for(std::chrono::hours(1));
+  std::exception_ptr cancelled;
+  try {
+    for (;;) co_await context.clock.sleep_for(std::chrono::hours(1));
+  } catch (const boost::system::system_error&) {
+    cancelled = std::current_exception();
+  }
+  // The server's connections end before the server does.
+  co_await boost::asio::this_coro::reset_cancellation_state(boost::asio::disable_cancellation());
+  co_await (*server)->stop(base::Millis(200));
+  std::rethrow_exception(cancelled);
 }
 
 Task<Result<>> serve_control(Context& context, move::Move& move) {
