@@ -180,6 +180,13 @@ TEST_CASE("records become changes with the fold's versions, and the row holds se
   CHECK(folded->next.newest == second(50));
 }
 
+TEST_CASE("DynamoDB Local's form of an empty map in an image is taken") {
+  constexpr std::string_view kImage = R"({"pk":{"S":"a"},"m":{},"l":{"L":[{}]}})";
+  Result<Folded> folded = fold_page(rules(), {}, page_of({record("1", 5, "INSERT", kKeyA, kImage)}), true);
+  REQUIRE(folded.has_value());
+  CHECK(folded->changes[0].image == kImage);
+}
+
 TEST_CASE("records that the back-fill covers are folded and left out") {
   RecordRules covered = rules();
   covered.covered_from = second(60);

@@ -30,7 +30,7 @@ struct Reader {
   bool from_horizon = false;  // the checkpoint's record is trimmed, harmlessly
   bool tipped = false;        // was at its tip once
   bool last_page_empty = false;
-  int not_found = 0;           // times in a row
+  int losses = 0;              // times in a row that its records or itself were not there
   base::Millis wait{0};        // before the next poll
   base::Instant begun{};       // reading, by this process
   base::Instant saved_seen{};  // ShardState::seen of the last checkpoint made by this process
@@ -66,11 +66,14 @@ struct StreamCapture::State {
                                   base::Steady requested);
   base::Task<base::Result<>> deliver(std::string shard, Reader& reader, Folded folded, std::uint64_t records);
   base::Task<base::Result<>> pass_over(std::string shard);
+  base::Task<base::Result<bool>> lose(std::string shard, Reader& reader, bool trimmed);
+  void ended(const std::string& shard);
   base::Task<> take_room();
   void give_room();
   base::Micros pause(Reader& reader);
   void note_tip(const std::string& shard, Reader& reader, base::Steady requested);
 
+  std::string place(const std::string& shard) const;
   std::unexpected<base::Error> gap(const std::string& what) const;
   Progress progress() const;
 

@@ -32,6 +32,7 @@ struct FakeShard {
   bool listed_open = false;  // shown without its end although closed
   bool gone = false;         // its calls answer ResourceNotFoundException
   base::Instant closed_at{};
+  bool no_horizon = false;  // DynamoDB Local: TRIM_HORIZON is refused where records are trimmed
   std::size_t trimmed = 0;  // records at the front that are no longer there
 };
 

@@ -143,7 +143,8 @@ http::Response FakeStream::get_records(const json::object& ask) {
   if (clock_.steady() - from.made > iterator_life) return refused("ExpiredIteratorException");
   const FakeShard& of = shard(from.shard);
   if (of.gone) return refused("ResourceNotFoundException");
-  if (from.at < of.trimmed) return refused("TrimmedDataAccessException");
+  if (from.at < of.trimmed || (of.no_horizon && of.trimmed > 0 && from.at == of.trimmed))
+    return refused("TrimmedDataAccessException");
   Position next = from;
   std::string records;
   if (from.empties < empty_before_records) {

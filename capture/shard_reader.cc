@@ -17,17 +17,23 @@ namespace {
 constexpr base::Millis kSaveSeen{15 * 60 * 1000};
 // Creation times are the server's; what this process's clock says of them may be off by so much.
 constexpr base::Millis kSkew{2000};
-constexpr int kNotFoundTries = 3;
+// An answer may be stale: so many in a row are believed.
+constexpr int kLossesMax = 3;
 
 // What a stream call's error says about the shard; any other error is the capture's.
-Result<ChainEnd> end_of(const base::Error& error) {
+Result<ChainEnd> end_of(const base::Error& error, const std::string& where) {
   if (error.kind == ErrorKind::Expired) return ChainEnd::Expired;
   if (error.kind == ErrorKind::Trimmed) return ChainEnd::Trimmed;
   if (error.kind == ErrorKind::NotFound) return ChainEnd::Vanished;
+  if (error.kind == ErrorKind::Corrupt) return fail(error.kind, where + ": " + error.what);
   return fail(error);
 }
 
 }  // namespace
+
+std::string StreamCapture::State::place(const std::string& shard) const {
+  return "table " + config.table + ", shard " + shard;
+}
 
 Task<Result<>> StreamCapture::State::read(std::string shard) {
   Reader& reader = readers.at(shard);
@@ -37,39 +43,51 @@ Task<Result<>> StreamCapture::State::read(std::string shard) {
     switch (*end) {
       case ChainEnd::Finished:
         log.info("capture.shard_finished", {{"table", config.table}, {"shard", shard}});
-        readers.erase(shard);
-        start_readers();
-        list_by(clock.steady());
+        ended(shard);
         co_return Result<>();
       case ChainEnd::Expired:
         log.info("capture.iterator_expired", {{"table", config.table}, {"shard", shard}});
         break;
       case ChainEnd::Trimmed:
-        if (!lineage->horizon_is_safe(shard, clock.now())) {
-          co_return gap("shard " + shard + ": records after sequence number " + lineage->state(shard).seq +
-                        " were trimmed unread");
-        }
-        reader.from_horizon = true;
-        log.info("capture.trimmed_covered", {{"table", config.table}, {"shard", shard}});
+      case ChainEnd::Vanished: {
+        Result<bool> passed = co_await lose(shard, reader, *end == ChainEnd::Trimmed);
+        if (!passed) co_return fail(passed.error());
+        if (*passed) co_return Result<>();
         break;
-      case ChainEnd::Vanished:
-        if (lineage->may_vanish(shard, clock.now())) {
-          if (Result<> kept = co_await pass_over(shard); !kept) co_return kept;
-          readers.erase(shard);
-          start_readers();
-          list_by(clock.steady());
-          co_return Result<>();
-        }
-        if (++reader.not_found >= kNotFoundTries) {
-          const std::string& seq = lineage->state(shard).seq;
-          co_return gap("shard " + shard + " is gone and was not read to its end (" +
-                        (seq.empty() ? "nothing of it was read" : "last sequence number " + seq) + ")");
-        }
-        co_await clock.sleep_for(kListAgain);
-        break;
+      }
     }
     co_await clock.sleep_for(config.poll_min);
   }
+}
+
+// A shard whose records, or all of it, are no longer there. True when it is passed over; false: try again, from the
+// trim horizon where that is safe.
+Task<Result<bool>> StreamCapture::State::lose(std::string shard, Reader& reader, bool trimmed) {
+  const std::string seq = lineage->state(shard).seq;
+  const std::string last = seq.empty() ? "nothing of it was read" : "last sequence number " + seq;
+  if (trimmed && !lineage->horizon_is_safe(shard, clock.now())) {
+    co_return gap("shard " + shard + ": records were trimmed before they were read (" + last + ")");
+  }
+  reader.from_horizon |= trimmed;
+  // Not every server finds a trim horizon in a shard that is trimmed to its end (DynamoDB Local goes on refusing).
+  if (++reader.losses < kLossesMax) {
+    log.info("capture.lost", {{"table", config.table}, {"shard", shard}, {"trimmed", trimmed}});
+    co_await clock.sleep_for(kListAgain);
+    co_return false;
+  }
+  if (!lineage->may_vanish(shard, clock.now())) {
+    co_return gap("shard " + shard + " is gone and was not read to its end (" + last + ")");
+  }
+  if (Result<> kept = co_await pass_over(shard); !kept) co_return fail(kept.error());
+  ended(shard);
+  co_return true;
+}
+
+// The shard's last checkpoint is durable: its children may begin, and those not listed yet are looked for.
+void StreamCapture::State::ended(const std::string& shard) {
+  readers.erase(shard);
+  start_readers();
+  list_by(clock.steady());
 }
 
 // The first iterator of a shard without a sequence number starts at the trim horizon, and that may have moved over
@@ -88,17 +106,17 @@ Task<Result<std::string>> StreamCapture::State::open_iterator(std::string shard,
 
 Task<Result<ChainEnd>> StreamCapture::State::read_chain(std::string shard, Reader& reader) {
   Result<std::string> iterator = co_await open_iterator(shard, reader);
-  if (!iterator) co_return end_of(iterator.error());
+  if (!iterator) co_return end_of(iterator.error(), place(shard));
   for (;;) {
     co_await take_room();
     const Steady requested = clock.steady();
     Result<aws::RecordsPage> page = co_await streams.records(*iterator);
     if (!page) {
       give_room();
-      co_return end_of(page.error());
+      co_return end_of(page.error(), place(shard));
     }
     reader.polled = clock.steady();
-    reader.not_found = 0;
+    reader.losses = 0;
     iterator = page->next_iterator;
     reader.last_page_empty = page->records.empty();
     // The end is where the server gives no next iterator, not where a listing shows the shard closed.
@@ -124,7 +142,7 @@ Task<Result<>> StreamCapture::State::take(std::string shard, Reader& reader, aws
   }
   Result<Folded> folded = fold_page(rules, lineage->state(shard), page, reader.reopened);
   if (!folded) {
-    co_return fail(folded.error().kind, "table " + config.table + ", shard " + shard + ", " + folded.error().what);
+    co_return fail(folded.error().kind, place(shard) + ", " + folded.error().what);
   }
   page = {};
   const bool fresh = lineage->state(shard).seq.empty();

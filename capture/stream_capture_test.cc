@@ -327,6 +327,50 @@ TEST_CASE("a stream that was quiet for days goes on after a short stop") {
   CHECK(w.target.seq_of("k") == "95");
 }
 
+// As DynamoDB Local is after `dilate?hours=25`:  A gone though listed ── B trimmed, refuses TRIM_HORIZON ── C open
+TEST_CASE("a first start on a stream whose older shards are trimmed passes them over and reads the rest") {
+  World w;
+  w.stream.add("A");
+  w.stream.add("B", "A");
+  w.stream.add("C", "B");
+  w.stream.put("B", "old");
+  w.stream.close("A");
+  w.stream.close("B");
+  w.stream.shard("A").gone = true;
+  w.stream.shard("B").trimmed = 1;
+  w.stream.shard("B").no_horizon = true;
+  w.stream.put("C", "k");
+  w.start();
+  w.run(30s);
+  CHECK(!w.ended);
+  CHECK(w.target.seq_of("k") == "96");
+  CHECK(w.capture->at_tip_since(w.clock.steady() - 15s));
+  w.restart();
+  w.run(10s);
+  CHECK(!w.ended);
+}
+
+//  A is followed │ stopped: A ends, B takes its writes │ 25 h by the server's clock, not by ours │ B refuses its
+//  records
+TEST_CASE("records trimmed from a shard born under this run are a gap, whatever this process's clock says") {
+  World w;
+  w.stream.add("A");
+  w.stream.put("A", "k");
+  w.start();
+  w.run(5s);
+  w.stop();
+  w.stream.close("A");
+  w.stream.add("B", "A");
+  w.stream.put("B", "k");
+  w.stream.add("C", "B");
+  w.stream.close("B");
+  w.stream.shard("B").trimmed = 1;
+  w.stream.shard("B").no_horizon = true;
+  w.start();
+  w.run(30s);
+  w.expect_gap("shard B");
+}
+
 TEST_CASE("a shard that disappears half-read is a gap") {
   World w;
   w.stream.add("A");
