@@ -44,8 +44,6 @@ endif()
 if(EXISTS ${CMAKE_SOURCE_DIR}/sim/moveout_sim_main.cc)
   add_executable(moveout-sim sim/moveout_sim_main.cc)
   target_link_libraries(moveout-sim PRIVATE moveout_sim)
-  # How many seeds, which mutants: the simulator's own business. MOVEOUT_SIM_SEEDS is the preset's wish.
-  include(${CMAKE_SOURCE_DIR}/sim/tests.cmake OPTIONAL)
 endif()
 
 # Tests and benchmarks that span rooms: a folder with its own CMakeLists.txt.

@@ -1,0 +1,15 @@
+# The simulator as tests: MOVEOUT_SIM_SEEDS runs with every due cell of the matrix met, and, in a build that has them, every mutant
+# caught. One seed again: moveout-sim --seed N --trace.
+if(NOT TARGET moveout-sim)
+  return()
+endif()
+set(cells)
+if(MOVEOUT_SIM_SEEDS GREATER_EQUAL 1000)
+  set(cells --cells)
+endif()
+add_test(NAME sim_seeds COMMAND moveout-sim --seeds 1..${MOVEOUT_SIM_SEEDS} ${cells})
+set_tests_properties(sim_seeds PROPERTIES LABELS sim TIMEOUT 1500)
+if(MOVEOUT_MUTANTS)
+  add_test(NAME sim_mutants COMMAND moveout-sim --mutants)
+  set_tests_properties(sim_mutants PROPERTIES LABELS sim TIMEOUT 1500)
+endif()
