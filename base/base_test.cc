@@ -87,6 +87,39 @@ TEST_CASE("an owner that is cancelled while it waits for its group unwinds after
   }
 }
 
+namespace {
+
+Task<Result<>> note(bool& ran) {
+  ran = true;
+  co_return Result<>();
+}
+
+// Starts others and stops their group at once, from inside a running coroutine.
+Task<Result<>> start_and_stop(TaskGroup& group, Signal& signal, bool& ran_at_once, int& unwound) {
+  bool ran = false;
+  group.start(note(ran));
+  ran_at_once = ran;
+  group.start(wait_for_ever(signal, unwound));
+  co_await group.stop();
+  co_return Result<>();
+}
+
+}  // namespace
+
+TEST_CASE("a task starts by a post, also when it is started by a running one, and may be stopped before it ran") {
+  asio::io_context io;
+  Signal signal(io.get_executor());
+  TaskGroup outer(io.get_executor());
+  TaskGroup group(io.get_executor());
+  bool ran_at_once = true;
+  int unwound = 0;
+  outer.start(start_and_stop(group, signal, ran_at_once, unwound));
+  io.run();
+  CHECK(!ran_at_once);
+  CHECK(group.size() == 0);
+  CHECK(outer.size() == 0);
+}
+
 TEST_CASE("a channel keeps order and never holds more than its capacity") {
   asio::io_context io;
   Channel<int> channel(io.get_executor(), 3);

@@ -4,6 +4,8 @@
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/error.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <exception>
 #include <functional>
 #include <list>
@@ -39,11 +41,20 @@ std::size_t TaskGroup::size() const { return state_->running.size(); }
 
 bool TaskGroup::failed() const { return state_->first_error.has_value(); }
 
+namespace {
+// co_spawn runs a coroutine at once up to its first wait; and one that is cancelled before that wait throws out of the
+// executor. This is the first wait of each.
+Task<Result<>> after_post(Task<Result<>> task) {
+  co_await asio::post(asio::use_awaitable);
+  co_return co_await std::move(task);
+}
+}  // namespace
+
 void TaskGroup::start(Task<Result<>> task) {
   std::shared_ptr<State> state = state_;
   state->running.emplace_back();
   auto slot = std::prev(state->running.end());
-  asio::co_spawn(state->executor, std::move(task),
+  asio::co_spawn(state->executor, after_post(std::move(task)),
                  asio::bind_cancellation_slot(slot->slot(), [state, slot](std::exception_ptr thrown, Result<> result) {
                    state->running.erase(slot);
                    if (thrown) {
