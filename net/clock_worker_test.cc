@@ -79,7 +79,9 @@ TEST_CASE("a sleep is cancelled through its group") {
   REQUIRE(runtime.run([](SystemClock& c, base::Steady& w) -> base::Task<base::Result<>> {
     base::TaskGroup group(co_await base::this_executor);
     group.start(sleep_until(c, c.steady() + std::chrono::hours(1), w));
+    group.start(sleep_until(c, base::Steady::max(), w));
     co_await c.sleep_for(base::Millis(5));
+    CHECK(group.size() == 2);
     co_await group.stop();
     CHECK(group.size() == 0);
     co_return base::Result<>();

@@ -1,5 +1,6 @@
 #include "net/http_client.h"
 
+#include <algorithm>
 #include <boost/asio/error.hpp>
 
 #include "net/connection_pool.h"
@@ -14,6 +15,8 @@ using base::Task;
 
 namespace {
 
+// "For ever" as a time-out must not overflow the clock's nanoseconds.
+constexpr base::Millis timeout_max = std::chrono::days(365);
 // Interim answers (100, 103) before the final one.
 constexpr int interim_max = 8;
 
@@ -54,7 +57,7 @@ Task<Result<>> read_body(Connection& connection, const ResponseHead& head, std::
 }
 
 Task<Result<http::Response>> exchange(std::shared_ptr<Pool> pool, http::Request request) {
-  const TimePoint deadline = std::chrono::steady_clock::now() + request.timeout;
+  const TimePoint deadline = std::chrono::steady_clock::now() + std::min(request.timeout, timeout_max);
   auto acquired = co_await pool->acquire(request.endpoint, deadline);
   if (!acquired) co_return fail(acquired.error());
   Pool::Lease lease = std::move(*acquired);

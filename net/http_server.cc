@@ -91,6 +91,7 @@ Result<std::unique_ptr<HttpServer>> HttpServer::listen(base::Executor executor, 
   if (!ec) state->acceptor.bind(at, ec);
   if (!ec) state->acceptor.listen(asio::socket_base::max_listen_connections, ec);
   if (ec) return fail(ErrorKind::Usage, "cannot listen on " + where + ": " + ec.message());
+  state->options.port = state->acceptor.local_endpoint().port();
   state->group.start(State::accept_loop(state));
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(state)));
 }
@@ -100,9 +101,7 @@ HttpServer::HttpServer(std::shared_ptr<State> state) : state_(std::move(state)) 
 HttpServer::~HttpServer() = default;
 
 http::Endpoint HttpServer::endpoint() const {
-  ErrorCode ec;
-  const tcp::endpoint at = state_->acceptor.local_endpoint(ec);
-  return {state_->tls != nullptr, state_->options.address, ec ? state_->options.port : at.port()};
+  return {state_->tls != nullptr, state_->options.address, state_->options.port};
 }
 
 std::size_t HttpServer::connections() const { return state_->connections.size(); }

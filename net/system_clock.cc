@@ -1,5 +1,6 @@
 #include "net/system_clock.h"
 
+#include <algorithm>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -15,7 +16,8 @@ base::Steady SystemClock::steady() const {
 
 base::Task<> SystemClock::sleep_until(base::Steady until) {
   boost::asio::steady_timer timer(co_await base::this_executor);
-  timer.expires_at(until);
+  // "For ever" must not overflow the timer's nanoseconds.
+  timer.expires_at(std::min(until, steady() + std::chrono::days(365)));
   co_await timer.async_wait(boost::asio::use_awaitable);
 }
 
