@@ -246,7 +246,7 @@ void TableMove::Impl::build_backfill() {
   config.max_rcu = spec_.max_rcu;
   config.checkpoint_prefix = era_prefix();
   backfill_.emplace(std::move(config), seams_.source, writer_, seams_.clock, rng_.fork(), seams_.log,
-                    with_prefix(checkpoints_, era_prefix()));
+                    checkpoints_of(checkpoints_, era_prefix(), "segment/"));
   backfill_->pause(paused_);
 }
 
@@ -271,7 +271,7 @@ void TableMove::Impl::build_replay() {
   config.discover_every = options_.discover_every;
   config.history_parent_wait = options_.history_parent_wait;
   capture_.emplace(std::move(config), seams_.streams, seams_.clock, rng_.fork(), seams_.log, *replay_sink_,
-                   with_prefix(checkpoints_, era_prefix()), &seams_.source);
+                   checkpoints_of(checkpoints_, era_prefix(), "shard/"), &seams_.source);
   watermark_.emplace(*capture_);
 }
 
