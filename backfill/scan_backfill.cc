@@ -102,6 +102,7 @@ void ScanBackfill::State::load(const std::map<std::string, std::string>& checkpo
   if (base::mutant("segment_count_recomputed") && !checkpoints.empty()) config.segments = config.segments / 2 + 1;
   std::vector<bool> done(static_cast<std::size_t>(config.segments));
   for (const auto& [name, value] : checkpoints) {
+    if (name.starts_with("shard/")) continue;  // capture's, of the same era
     const Result<> taken = take_checkpoint(name, value, done);
     if (!taken && !refused) refused = taken.error();
   }
@@ -231,8 +232,10 @@ Task<Result<aws::ItemsPage>> ScanBackfill::State::read_page(int segment, std::st
     const base::Steady now = clock.steady();
     if (page) {
       // A server that does not say: a unit reads 4 KB strongly, 8 KB eventually.
-      if (page->consumed_rcu <= 0 && page->body) {
-        page->consumed_rcu = static_cast<double>(page->body->size()) / (config.consistent ? 4096 : 8192);
+      if (page->consumed_rcu <= 0) {
+        for (const std::string_view item : page->items) {
+          page->consumed_rcu += static_cast<double>(item.size()) / (config.consistent ? 4096 : 8192);
+        }
       }
       rate.settle(reserved, page->consumed_rcu, now);
       units_seen += page->consumed_rcu;
@@ -259,7 +262,7 @@ Task<Result<>> ScanBackfill::State::write_pages(Lane& lane) {
       const Result<> appended = append(*page, batch);
       if (!appended) co_return appended;
       // Of two pages of one segment in one write the later checkpoint stands for both.
-      target::Checkpoint checkpoint{segment_name(page->segment), format_segment(page->after)};
+      target::Checkpoint checkpoint{config.checkpoint_prefix + segment_name(page->segment), format_segment(page->after)};
       if (!checkpoints.empty() && checkpoints.back().name == checkpoint.name) checkpoints.pop_back();
       checkpoints.push_back(std::move(checkpoint));
       page->items = {};  // the batch holds what it needs

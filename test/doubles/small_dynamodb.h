@@ -2,6 +2,9 @@
 // The simulator has the whole of it, with streams and faults of the network.
 #pragma once
 
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
 #include <algorithm>
 #include <functional>
 #include <map>
@@ -34,6 +37,7 @@ class SmallDynamoDb final : public http::Transport {
   void erase(const item::Key& key) { items.erase(key.encoded()); }
 
   base::Task<base::Result<http::Response>> send(http::Request request) override {
+    co_await boost::asio::post(boost::asio::use_awaitable);  // others get their turn, as with a real one
     const std::string target(request.headers.get("X-Amz-Target"));
     const std::string operation = target.substr(target.find('.') + 1);
     ++calls[operation];
@@ -109,7 +113,7 @@ class SmallDynamoDb final : public http::Transport {
     std::vector<std::pair<std::uint64_t, std::string>> order;
     for (const auto& [key, item] : table) {
       const std::uint64_t at = place(key);
-      if (at / (~0ULL / segments + 1) == segment) order.emplace_back(at, key);
+      if (segments == 1 || at / (~0ULL / segments + 1) == segment) order.emplace_back(at, key);
     }
     std::sort(order.begin(), order.end());
     std::string start;
