@@ -8,7 +8,6 @@
 #include "aws/decode.h"
 #include "aws/errors.h"
 #include "aws/retry_tokens.h"
-#include "base/mutant.h"
 #include "sigv4/signer.h"
 
 namespace moveout::aws {
@@ -169,7 +168,7 @@ Attempt Client::State::read(Call& call, http::Response response) {
   const std::string where = fmt::format("{} at {}", call.operation, endpoint);
 
   const std::string_view checksum = response.headers.get("x-amz-crc32");
-  if (!checksum.empty() && !base::mutant("aws-crc-unchecked") && !crc32_matches(checksum, *response.body)) {
+  if (!checksum.empty() && !crc32_matches(checksum, *response.body)) {
     ++counters.crc_mismatches;
     return refuse(
         Fault::ChecksumMismatch, ErrorKind::Corrupt,

@@ -26,7 +26,9 @@ struct RetryPolicy {
   base::Millis give_up_after{300000};
   // Until the endpoint was reached once by this client: a mistyped one is told soon. 0 = as give_up_after.
   base::Millis give_up_unreached{0};
-  // False: one attempt, and every answer that is not definite comes back as Unavailable (M4's unguarded writes).
+  // False: one attempt, and every answer that is not definite comes back as Unavailable (M4's unguarded writes). What
+  // was certainly not applied keeps its kind: Throttled (a refused signing time too: the clock is corrected for the
+  // next request), EndpointDown for a connection refused, CredentialsExpired.
   bool retry = true;
 };
 
@@ -79,8 +81,8 @@ class Client {
   // caller paces.
   base::Task<base::Result<Answer>> call(std::string operation, std::string body, bool return_throttles = false);
   base::Task<base::Result<Answer>> call(std::string operation, std::string body, CallOptions options);
-  // Waits as before the n-th try (from 1) of a throttled request: for UnprocessedKeys and the like, which arrive in
-  // answers that are successes.
+  // Waits as before the n-th retry (from 1): for UnprocessedKeys and the like, which arrive in answers that are
+  // successes.
   base::Task<> pause_before_retry(int n);
   const ClientCounters& counters() const;
   const ClientConfig& config() const;
