@@ -69,6 +69,9 @@ inline std::size_t take_wire_tag(const char* at, Type* type) {
   return 0;
 }
 
+// Of any JSON. Two for each of an item's 32 levels, and the few that an answer or a record has around items.
+inline constexpr int kAnyDepthMax = 128;
+
 template <class Self>
 class Grammar {
  public:
@@ -156,8 +159,7 @@ class Grammar {
 
   // Any JSON value.
   bool any_value(int depth = 0) {
-    // Deep enough for every answer of AWS, and for the stack.
-    if (depth > 64) return self().fail("at most 64 levels");
+    if (depth > kAnyDepthMax) return self().fail("at most 128 levels");
     const char* const start = self().next();
     RawString raw;
     switch (self().peek()) {
