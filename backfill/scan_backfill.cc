@@ -262,7 +262,8 @@ Task<Result<>> ScanBackfill::State::write_pages(Lane& lane) {
       const Result<> appended = append(*page, batch);
       if (!appended) co_return appended;
       // Of two pages of one segment in one write the later checkpoint stands for both.
-      target::Checkpoint checkpoint{config.checkpoint_prefix + segment_name(page->segment), format_segment(page->after)};
+      target::Checkpoint checkpoint{config.checkpoint_prefix + segment_name(page->segment),
+                                    format_segment(page->after)};
       if (!checkpoints.empty() && checkpoints.back().name == checkpoint.name) checkpoints.pop_back();
       checkpoints.push_back(std::move(checkpoint));
       page->items = {};  // the batch holds what it needs

@@ -5,99 +5,19 @@
 #include <map>
 #include <set>
 
-#include "aws/client.h"
 #include "backfill/scan_backfill.h"
 #include "backfill/segment.h"
-#include "backfill/sweep.h"
-#include "base/mutant.h"
 #include "base/task_group.h"
-#include "test/doubles/map_target.h"
-#include "test/doubles/random_items.h"
-#include "test/doubles/small_dynamodb.h"
-#include "test/doubles/virtual_clock.h"
+#include "test/doubles/backfill_world.h"
 
 using namespace moveout;
 using backfill::ScanBackfill;
-using backfill::ScanConfig;
 using backfill::ScanProgress;
 using base::ErrorKind;
 using base::Result;
 using base::Task;
-
-namespace {
-
-struct NoQuarantine final : target::Quarantine {
-  Task<Result<>> put(std::vector<target::Poison>) override { co_return Result<>(); }
-};
-struct NoSink final : target::CheckpointSink {
-  Task<Result<>> commit(target::Checkpoints) override { co_return Result<>(); }
-};
-
-aws::ClientConfig local() {
-  aws::ClientConfig config;
-  config.endpoint = {false, "localhost", 8000};
-  return config;
-}
-
-target::WriterPolicy hasty() {
-  target::WriterPolicy policy;
-  policy.give_up_after = base::Millis(1000);
-  return policy;
-}
-
-struct World {
-  boost::asio::io_context io;
-  test::VirtualClock clock;
-  base::NoLog log;
-  base::Rng rng;
-  test::SmallDynamoDb db;
-  test::MapTarget target;
-  NoQuarantine quarantine;
-  NoSink sink;
-  aws::StaticCredentials credentials{{"id", "secret", "", std::nullopt}};
-  aws::Client client;
-  aws::DynamoDb source;
-  target::Writer writer;
-  ScanConfig config;
-
-  explicit World(std::uint64_t seed)
-      : rng(seed),
-        db(test::two_part_key(), seed),
-        client(local(), db, credentials, clock, base::Rng(seed), log),
-        source(client),
-        writer(target, quarantine, sink, clock, base::Rng(seed), log, hasty()) {
-    config.table = "t";
-    config.key = db.schema;
-    config.version = {0, item::Band::Backfill, 1000};
-    config.segments = 5;
-    config.workers = 3;
-  }
-
-  void fill(int count) {
-    for (int n = 0; n < count; ++n) db.put(test::random_item(rng, static_cast<std::uint64_t>(n)));
-  }
-  std::unique_ptr<ScanBackfill> backfill() {
-    return std::make_unique<ScanBackfill>(config, source, writer, clock, rng.fork(), log, target.checkpoints);
-  }
-  Result<> run() {
-    const std::unique_ptr<ScanBackfill> one = backfill();
-    return test::run(io, clock, one->run());
-  }
-  bool equal() const {
-    std::map<std::string, item::Item> live;
-    for (const auto& [key, row] : target.rows) {
-      if (row.item) live[key.encoded()] = *row.item;
-    }
-    return live == db.items;
-  }
-};
-
-struct Mutant {
-  explicit Mutant(const char* name) { base::active_mutant() = name; }
-  ~Mutant() { base::active_mutant().clear(); }
-};
-
-}  // namespace
+using test::Mutant;
+using test::World;
 
 TEST_CASE("every item arrives once, with the back-fill's version, whatever the pages look like") {
   for (std::uint64_t seed = 1; seed <= 60; ++seed) {
@@ -111,7 +31,7 @@ TEST_CASE("every item arrives once, with the back-fill's version, whatever the p
     world.db.options.throttle_one_in = rng.chance(2) ? 0 : 2 + rng.below(6);
     world.db.options.capacity = rng.chance(2);
     world.fill(static_cast<int>(rng.below(300)));
-    const std::unique_ptr<ScanBackfill> one = world.backfill();
+    const std::unique_ptr<ScanBackfill> one = world.make();
     REQUIRE(test::run(world.io, world.clock, one->run()));
     CHECK(world.equal());
     for (const auto& [key, row] : world.target.rows) CHECK(row.version == world.config.version);
@@ -174,7 +94,7 @@ TEST_CASE("stopped anywhere, by the source or the target, it resumes and ends co
     }
     world.db.before = {};
     world.target.before = {};
-    const std::unique_ptr<ScanBackfill> last = world.backfill();
+    const std::unique_ptr<ScanBackfill> last = world.make();
     REQUIRE(test::run(world.io, world.clock, last->run()));
     CHECK(world.equal());
     CHECK(last->progress().items == world.db.items.size());
@@ -230,7 +150,7 @@ TEST_CASE("the ceiling in RCU/s holds, and can be moved while it runs") {
 
   world.target.checkpoints.clear();
   world.config.max_rcu = 0.5;
-  const std::unique_ptr<ScanBackfill> slow = world.backfill();
+  const std::unique_ptr<ScanBackfill> slow = world.make();
   const double before = world.db.consumed;
   const base::Steady again = world.clock.steady();
   world.db.before = [&](const std::string&) -> std::optional<base::Error> {
@@ -255,7 +175,7 @@ TEST_CASE("throttles slow it down and are no errors") {
 TEST_CASE("paused, it asks for no page; resumed, it ends") {
   World world(5);
   world.fill(200);
-  const std::unique_ptr<ScanBackfill> one = world.backfill();
+  const std::unique_ptr<ScanBackfill> one = world.make();
   int calls = 0;
   world.db.before = [&](const std::string&) -> std::optional<base::Error> {
     if (++calls == 6) one->pause(true);
@@ -291,7 +211,7 @@ TEST_CASE("paused, it asks for no page; resumed, it ends") {
 TEST_CASE("stopped from outside, it unwinds, and resumes where its checkpoints stand") {
   World world(6);
   world.fill(200);
-  const std::unique_ptr<ScanBackfill> one = world.backfill();
+  const std::unique_ptr<ScanBackfill> one = world.make();
   base::TaskGroup group(world.io.get_executor());
   base::TaskGroup stopper(world.io.get_executor());
   int calls = 0;
@@ -414,6 +334,16 @@ TEST_CASE("mutants of the back-fill lose what it keeps") {
   }
 }
 
+TEST_CASE("the checkpoints of one era are told from another's by their prefix") {
+  World world(12);
+  world.fill(40);
+  world.config.checkpoint_prefix = "e3/";
+  const std::unique_ptr<ScanBackfill> one = world.make();
+  REQUIRE(test::run(world.io, world.clock, one->run()));
+  CHECK(world.target.checkpoints.size() == 5);
+  for (const auto& [name, value] : world.target.checkpoints) CHECK(name.starts_with("e3/segment/"));
+}
+
 TEST_CASE("segments: at least some, never too many, more for more") {
   CHECK(backfill::segments_for(0, 0) == 16);
   CHECK(backfill::segments_for(std::int64_t{100} << 40, 1) == 20'000);
@@ -441,70 +371,4 @@ TEST_CASE("a segment's checkpoint is read back as it was written") {
     const int segment = static_cast<int>(rng.below(1'000'000));
     RC_ASSERT(backfill::segment_of_name(backfill::segment_name(segment)).value() == segment);
   });
-}
-
-TEST_CASE("the sweep removes what only an older era knew, and nothing else") {
-  World world(10);
-  world.config.version = {1, item::Band::Backfill, 5000};
-  world.fill(300);
-  std::set<item::Key> gone;
-  for (int n = 0; n < 250; ++n) {
-    const item::Item item = test::random_item(world.rng, 10'000 + static_cast<std::uint64_t>(n));
-    const item::Key key = item::Key::of(world.db.schema, item);
-    world.target.put(key, item, {0, item::Band::Change, 999'999});
-    gone.insert(key);
-  }
-  // Put after the scan had passed: old in the target, present in the source; its change is on the way.
-  const item::Item late = test::random_item(world.rng, 20'000);
-  const item::Key late_key = item::Key::of(world.db.schema, late);
-  world.target.put(late_key, late, {0, item::Band::Change, 7});
-  // A change of this era to a key that the source no longer has: its delete is on the way, and not the sweep's
-  // business.
-  const item::Item fresh = test::random_item(world.rng, 30'000);
-  const item::Key fresh_key = item::Key::of(world.db.schema, fresh);
-  world.target.put(fresh_key, fresh, {1, item::Band::Change, 8});
-  REQUIRE(world.run());
-  world.db.put(late);
-
-  const auto sweep = [&] {
-    return test::run(
-        world.io, world.clock,
-        backfill::sweep(world.source, "t", world.config.key, world.writer, world.config.version, world.log));
-  };
-  {
-    const Mutant mutant("no_sweep");
-    CHECK(sweep().value() == 0);
-  }
-  CHECK(sweep().value() == gone.size());
-  for (const item::Key& key : gone) {
-    CHECK(!world.target.rows.at(key).item);
-    CHECK(world.target.rows.at(key).version == item::Version{1, item::Band::Backfill, 5016});
-  }
-  CHECK(world.target.rows.at(late_key).version == item::Version{0, item::Band::Change, 7});
-  CHECK(world.target.rows.at(fresh_key).item);
-  CHECK(sweep().value() == 0);
-  world.target.rows.erase(fresh_key);
-  CHECK(world.equal());
-}
-
-TEST_CASE("a sweep that fails can be begun again") {
-  World world(11);
-  world.config.version = {2, item::Band::Backfill, 5000};
-  for (int n = 0; n < 150; ++n) {
-    const item::Item item = test::random_item(world.rng, static_cast<std::uint64_t>(n));
-    world.target.put(item::Key::of(world.db.schema, item), item, {1, item::Band::Backfill, 4000});
-  }
-  int calls = 0;
-  world.target.before = [&](const std::string&) -> std::optional<base::Error> {
-    if (++calls != 6) return std::nullopt;
-    return base::Error{ErrorKind::DiskFull, "full"};
-  };
-  const auto sweep = [&] {
-    return test::run(
-        world.io, world.clock,
-        backfill::sweep(world.source, "t", world.config.key, world.writer, world.config.version, world.log));
-  };
-  CHECK(!sweep());
-  REQUIRE(sweep());
-  CHECK(world.equal());
 }

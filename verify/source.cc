@@ -34,7 +34,10 @@ Task<double> Source::turn() {
 }
 
 void Source::spent(double reserved, aws::ItemsPage& page) {
-  if (page.consumed_rcu <= 0 && page.body) page.consumed_rcu = static_cast<double>(page.body->size()) / 4096;
+  // A server that does not say: a unit reads 4 KB strongly.
+  if (page.consumed_rcu <= 0) {
+    for (const std::string_view item : page.items) page.consumed_rcu += static_cast<double>(item.size()) / 4096;
+  }
   rate_.settle(reserved, page.consumed_rcu, clock_.steady());
   consumed_rcu_ += page.consumed_rcu;
   items_seen_ += static_cast<double>(page.items.size());
