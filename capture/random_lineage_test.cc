@@ -8,10 +8,11 @@
 #include <set>
 
 #include "base/mutant.h"
-#include "capture/capture_world.h"
+#include "test/doubles/capture_world.h"
 
 using namespace moveout;
 using namespace moveout::capture;
+using World = test::CaptureWorld;
 using namespace std::chrono_literals;
 
 namespace {

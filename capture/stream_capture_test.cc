@@ -5,10 +5,11 @@
 
 #include <utility>
 
-#include "capture/capture_world.h"
+#include "test/doubles/capture_world.h"
 
 using namespace moveout;
 using namespace moveout::capture;
+using World = test::CaptureWorld;
 using base::ErrorKind;
 using base::Millis;
 using base::Result;
@@ -262,7 +263,7 @@ TEST_CASE("at first start the trim horizon may move over records that the back-f
     if (operation == "GetShardIterator" && !std::exchange(trimmed, true)) w.stream.shard("A").trimmed = 5;
   };
   // Those records are a day old.
-  for (FakeRecord& record : w.stream.shard("A").records) record.created -= 24h;
+  for (test::FakeRecord& record : w.stream.shard("A").records) record.created -= 24h;
   w.start();
   w.run(3s);
   CHECK(!w.ended);
