@@ -21,7 +21,8 @@ constexpr std::size_t read_bytes = std::size_t{16} << 10;
 
 // Memory for `size` bytes that are about to be received over; not zeroed first.
 void make_room(std::string& text, std::size_t size) {
-  text.resize_and_overwrite(size, [](char*, std::size_t n) { return n; });
+  // libstdc++ 12 hands the whole capacity to the callback, not `size`.
+  text.resize_and_overwrite(size, [size](char*, std::size_t) { return size; });
 }
 
 std::unexpected<base::Error> broken(const ErrorCode& ec, const Connection& connection) {
