@@ -28,11 +28,12 @@ constexpr const char* kWaysOn =
     "to go on: run the same command with --new-backfill (it copies the table again as a new era; nothing stale can "
     "win)";
 
-std::map<std::string, std::string> with_prefix(const std::map<std::string, std::string>& all,
-                                               const std::string& prefix) {
+// The checkpoints of one era that begin with `kind` ("segment/", "shard/"), without the era's prefix.
+std::map<std::string, std::string> checkpoints_of(const std::map<std::string, std::string>& all, const std::string& era,
+                                                  const std::string& kind) {
   std::map<std::string, std::string> some;
-  for (auto it = all.lower_bound(prefix); it != all.end() && it->first.starts_with(prefix); ++it) {
-    some.emplace(it->first.substr(prefix.size()), it->second);
+  for (auto it = all.lower_bound(era + kind); it != all.end() && it->first.starts_with(era + kind); ++it) {
+    some.emplace(it->first.substr(era.size()), it->second);
   }
   return some;
 }
