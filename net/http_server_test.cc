@@ -153,6 +153,26 @@ TEST_CASE("a malformed or oversized request is answered as such and its connecti
   CHECK(answer_to(serving, "").empty());
 }
 
+TEST_CASE("a refused peer that goes on sending hears the refusal and a clean end, not a reset") {
+  HttpServerOptions options;
+  options.body_bytes_max = 1000;
+  Serving serving(options);
+  const std::string answer = talk(serving, [](Peer& peer) -> std::string {
+    peer.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 500000\r\n\r\n");
+    for (int i = 0; i < 50; ++i) {
+      peer.send(std::string(10'000, 'x'));
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    boost::system::error_code ec;
+    peer.socket().shutdown(asio::ip::tcp::socket::shutdown_send, ec);
+    if (ec) return "shutdown: " + ec.message();
+    std::string in;
+    asio::read(peer.socket(), asio::dynamic_buffer(in), ec);
+    return ec == asio::error::eof ? in : "read: " + ec.message();
+  });
+  CHECK(answer.substr(0, 12) == "HTTP/1.1 413");
+}
+
 TEST_CASE("requests sent without waiting are answered in order, chunked bodies and 100-continue included") {
   Serving serving;
   const std::string answer =
