@@ -84,6 +84,9 @@ struct Options {
   base::Millis margin{300000};
   base::Millis history_parent_wait{60000};
   base::Millis discover_every{10000};
+  // A difference at the tip is final only after this long: DescribeStream may hide a child shard for minutes, and what
+  // lies in it is not applied although every shard that shows is at its tip.
+  base::Millis difference_wait{600000};
   // A record unapplied for longer ends *in sync* (product.md).
   base::Millis lag_ends_sync{5000};
 };
