@@ -12,9 +12,11 @@ using base::Result;
 
 namespace {
 constexpr int kLivesMax = 60;
-constexpr Micros kRestlessMax = std::chrono::hours(40);    // then the faults end, however far the move has come
-constexpr Micros kProvenAfter = std::chrono::seconds(60);  // in sync for so long after the last write: it must be right
-constexpr Micros kEndMax = std::chrono::hours(3);          // from rest to the final in sync
+// After so long (and what the long rests take) the faults end, however far the move has come.
+constexpr Micros kRestlessMax = std::chrono::minutes(50);
+// In sync for so long after the last write: it must be right. Children may be hidden for three minutes.
+constexpr Micros kProvenAfter = std::chrono::minutes(5);
+constexpr Micros kEndMax = std::chrono::hours(3);  // from rest to the final in sync
 }  // namespace
 
 Program* World::alive(int number) {
@@ -138,6 +140,7 @@ Task<> World::rest_between_lives() {
     rest = std::chrono::hours(25) + Micros(rng_.below(3'600'000'000));
     long_rest_ = false;
     gap_at_ = scheduler_.now();
+    restless_until_ += rest;
     faults_.count(Fault::Trim);
   }
   if (flip_next_) flip_bit();
@@ -148,9 +151,15 @@ Task<> World::rest_between_lives() {
   workload_->slow(Micros(0));
 }
 
+void World::watch_the_time() {
+  if (scheduler_.now() >= restless_until_) return come_to_rest();
+  scheduler_.call_at(restless_until_, [this] { watch_the_time(); });
+}
+
 Task<Result<>> World::direct() {
   workload_->start();
-  scheduler_.call_at(kRestlessMax, [this] { come_to_rest(); });
+  restless_until_ = kRestlessMax;
+  watch_the_time();
   for (;;) {
     Program& program = start_program();
     current_ = &program;
@@ -245,8 +254,9 @@ bool World::judge_error(Program& program, const base::Error& error) {
                               plan_.live(Fault::LateRequest) || plan_.live(Fault::Refused) ||
                               plan_.live(Fault::SlowAnswer) || plan_.live(Fault::ServerError) ||
                               plan_.has_blow(Fault::TargetDown);
-  const bool disk_is_bad =
-      plan_.live(Fault::DiskFull) || plan_.live(Fault::FailedSync) || plan_.has_blow(Fault::DiskFull);
+  const bool disk_is_bad = plan_.live(Fault::DiskFull) || plan_.live(Fault::FailedSync) ||
+                           plan_.has_blow(Fault::DiskFull) ||
+                           (plan_.has_blow(Fault::TargetDown) && plan_.target == TargetKind::Sqlite);
   switch (error.kind) {
     case ErrorKind::Stopped:
       return true;
@@ -273,6 +283,8 @@ bool World::judge_error(Program& program, const base::Error& error) {
       person_must_decide_ = schema_changed_;
       return schema_changed_ ? false : unexpected();
     case ErrorKind::Corrupt:
+      // Answers that cannot be read, several in a row: the same command goes on.
+      if (flips_ == 0 && plan_.live(Fault::Malformed)) return true;
       person_must_decide_ = flips_ != 0;
       return flips_ != 0 ? false : unexpected();
     case ErrorKind::TargetChanged:

@@ -46,7 +46,6 @@ void File::truncate(std::uint64_t size) {
 void File::sync() {
   for (const Pending& op : pending_) apply(durable_, op);
   pending_.clear();
-  synced_once_ = true;
 }
 
 void File::sync_failed(base::Rng& rng) {
@@ -84,12 +83,18 @@ std::shared_ptr<File> Machine::find_or_make(const std::string& name) {
 void Machine::remove(const std::string& name, bool durably) {
   auto at = files_.find(name);
   if (at == files_.end()) return;
-  if (durably) {
-    removed_.erase(name);
-  } else if (at->second->durable()) {
-    removed_[name] = at->second;
-  }
+  if (at->second->named()) removed_[name] = at->second;
   files_.erase(at);
+  if (durably) sync_folder(name);
+}
+
+void Machine::sync_folder(const std::string& name) {
+  const std::string folder = name.substr(0, name.rfind('/') + 1);
+  const auto here = [&](const std::string& other) { return other.substr(0, other.rfind('/') + 1) == folder; };
+  for (auto& [other, file] : files_) {
+    if (here(other)) file->name();
+  }
+  std::erase_if(removed_, [&](auto& entry) { return here(entry.first); });
 }
 
 std::vector<std::string> Machine::names(std::string_view prefix) const {
@@ -106,7 +111,7 @@ void Machine::lose_power() {
     if (!files_.contains(name) && rng_.chance(2)) files_[name] = file;
   }
   removed_.clear();
-  std::erase_if(files_, [&](auto& entry) { return !entry.second->durable() && rng_.chance(2); });
+  std::erase_if(files_, [&](auto& entry) { return !entry.second->named() && rng_.chance(2); });
   for (auto& [name, file] : files_) file->lose_power(rng_, &torn);
   if (torn) faults_.count(Fault::TornWrite);
 }

@@ -38,7 +38,9 @@ class File {
   void flip_bit(base::Rng& rng);
   // Bytes as they are, for the oracle.
   void set(std::string bytes);
-  bool durable() const { return synced_once_; }
+  // Whether its name is in the folder for good: the folder was synced since it was made.
+  bool named() const { return named_; }
+  void name() { named_ = true; }
   FileLocks locks;
 
  private:
@@ -53,7 +55,7 @@ class File {
   std::string data_;
   std::string durable_;
   std::vector<Pending> pending_;
-  bool synced_once_ = false;
+  bool named_ = false;
 };
 
 class Machine {
@@ -64,6 +66,8 @@ class Machine {
   std::shared_ptr<File> find_or_make(const std::string& name);
   // durably: the directory is synced too; otherwise a loss of power may bring it back.
   void remove(const std::string& name, bool durably);
+  // The folder that holds `name` is synced: what was made there stays, what was removed is gone.
+  void sync_folder(const std::string& name);
   std::vector<std::string> names(std::string_view prefix) const;
   void lose_power();
   // The handles are gone, with their locks: as the kernel does for a process that died.

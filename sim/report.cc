@@ -17,7 +17,7 @@ namespace moveout::sim {
 namespace {
 
 constexpr const char* kUsage =
-    "moveout-sim --seed N [--trace] [--mutant NAME]   one run; its trace's hash is its fingerprint\n"
+    "moveout-sim --seed N [--trace] [--mutant NAME] [--dump DIR]   one run; its trace's hash is its fingerprint\n"
     "moveout-sim --seeds A..B [--mutant NAME] [--cells]  many runs; --cells: every due cell of the matrix must count\n"
     "moveout-sim --minutes M [--from A]               as many as fit\n"
     "moveout-sim --list-mutants | --mutants [--tries N]  each mutant must be caught, and its seeds pass without it\n";
@@ -27,7 +27,7 @@ struct Command {
   double minutes = 0;
   std::uint64_t tries = 300;
   bool trace = false, cells = false, one = false, list = false, mutants = false, verbose = false;
-  std::string mutant;
+  std::string mutant, dump;
 };
 
 bool number(const std::string& text, std::uint64_t* out) {
@@ -52,6 +52,8 @@ bool parse(const std::vector<std::string>& words, Command* command) {
       command->mutants = true;
     } else if (word == "--mutant" && more) {
       command->mutant = words[++i];
+    } else if (word == "--dump" && more) {
+      command->dump = words[++i];
     } else if (word == "--seed" && more && number(words[i + 1], &value)) {
       command->one = true;
       command->from = command->to = value;
@@ -77,7 +79,8 @@ bool parse(const std::vector<std::string>& words, Command* command) {
   return command->one || command->to != 0 || command->minutes != 0 || command->list || command->mutants;
 }
 
-Verdict run_one(std::uint64_t seed, const std::string& profile, bool mutated, bool print) {
+Verdict run_one(std::uint64_t seed, const std::string& profile, bool mutated, bool print,
+                const std::string& dump = "") {
 #ifdef MOVEOUT_MUTANTS
   base::active_mutant() = mutated ? profile : "";
 #else
@@ -85,6 +88,7 @@ Verdict run_one(std::uint64_t seed, const std::string& profile, bool mutated, bo
 #endif
   World world(seed, WorldOptions{print, profile});
   Verdict verdict = world.run();
+  if (!dump.empty()) world.dump(dump);
 #ifdef MOVEOUT_MUTANTS
   base::active_mutant().clear();
 #endif
@@ -105,7 +109,7 @@ void print_line(const Verdict& verdict) {
 }
 
 int run_single(const Command& command) {
-  const Verdict verdict = run_one(command.from, command.mutant, true, command.trace);
+  const Verdict verdict = run_one(command.from, command.mutant, true, command.trace, command.dump);
   print_line(verdict);
   return verdict.failure.empty() ? 0 : 1;
 }

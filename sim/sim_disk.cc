@@ -54,6 +54,7 @@ Result<> SimDisk::sync(const std::string& name) {
     return base::fail(ErrorKind::DiskFull, "fsync failed: " + name);
   }
   file->sync();
+  machine_.sync_folder(path(name));
   return {};
 }
 

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstring>
 #include <new>
+#include <utility>
 
 namespace moveout::sim {
 
@@ -28,6 +29,7 @@ struct Handle {
   sqlite3_file base;
   Vfs::Impl* owner;
   std::shared_ptr<File>* file;  // owned; SQLite gives raw memory
+  std::string* sync_folder_of;  // owned; a log or journal made anew: its first sync also syncs its folder
 };
 
 Handle& of(sqlite3_file* file) { return *reinterpret_cast<Handle*>(file); }
@@ -39,6 +41,7 @@ int close(sqlite3_file* raw) {
   (*handle.file)->locks.level.erase(&handle);
   handle.owner->handles.erase(&handle);
   delete handle.file;
+  delete handle.sync_folder_of;
   return SQLITE_OK;
 }
 
@@ -78,6 +81,10 @@ int sync(sqlite3_file* raw, int) {
     return SQLITE_IOERR_FSYNC;
   }
   (*handle.file)->sync();
+  if (handle.sync_folder_of != nullptr) {
+    handle.owner->machine.sync_folder(*handle.sync_folder_of);
+    delete std::exchange(handle.sync_folder_of, nullptr);
+  }
   return SQLITE_OK;
 }
 
@@ -199,16 +206,21 @@ int open(sqlite3_vfs* vfs, const char* name, sqlite3_file* raw, int flags, int* 
   raw->pMethods = nullptr;
   if (!impl.process.step()) return SQLITE_IOERR;
   std::shared_ptr<File> file;
+  bool made = false;
   if (name == nullptr) {
     file = std::make_shared<File>();
   } else {
     file = impl.machine.find(name);
     if (!file && (flags & SQLITE_OPEN_CREATE) == 0) return SQLITE_CANTOPEN;
-    if (!file) file = impl.machine.find_or_make(name);
+    made = !file;
+    if (made) file = impl.machine.find_or_make(name);
   }
   Handle& handle = of(raw);
   handle.owner = &impl;
   handle.file = new std::shared_ptr<File>(std::move(file));
+  // As SQLite's own VFS on Unix does.
+  const bool log = (flags & (SQLITE_OPEN_WAL | SQLITE_OPEN_MAIN_JOURNAL | SQLITE_OPEN_SUPER_JOURNAL)) != 0;
+  handle.sync_folder_of = made && log ? new std::string(name) : nullptr;
   raw->pMethods = &kMethods;
   impl.handles.insert(&handle);
   if (out_flags != nullptr) *out_flags = flags;

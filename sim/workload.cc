@@ -199,8 +199,10 @@ void Workload::tick() {
     wait = Micros(1000 + rng_.below(static_cast<std::uint64_t>(slow_for_.count()) / 10 + 1));
   } else if (enough && --burst_left_ <= 0) {
     burst_left_ = static_cast<int>(5 + rng_.below(30));
-    wait =
-        Micros(plan_.tip_wait) / 2 + Micros(rng_.below(static_cast<std::uint64_t>(Micros(plan_.tip_wait).count()) * 4));
+    // A run that takes long must not drown in writes.
+    const std::int64_t thinner = 1 + static_cast<std::int64_t>(total() / 3000);
+    wait = Micros(plan_.tip_wait) / 2 +
+           thinner * Micros(rng_.below(static_cast<std::uint64_t>(Micros(plan_.tip_wait).count()) * 4));
   }
   scheduler_.call_after(wait, [this] { tick(); });
 }

@@ -52,6 +52,7 @@ class Workload {
   Micros stopped_at_{0};
   Micros slow_for_{0};
   int burst_left_ = 0;
+  int rolls_left_ = 24;
 };
 
 }  // namespace moveout::sim

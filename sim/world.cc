@@ -4,6 +4,7 @@
 #include <sqlite3.h>
 
 #include <algorithm>
+#include <fstream>
 
 namespace moveout::sim {
 
@@ -102,6 +103,14 @@ Verdict World::run() {
   return verdict;
 }
 
+void World::dump(const std::string& folder) {
+  for (const std::string& name : machine_.names("")) {
+    std::string flat = name;
+    std::replace(flat.begin(), flat.end(), '/', '_');
+    std::ofstream(folder + "/" + flat, std::ios::binary) << machine_.find(name)->data();
+  }
+}
+
 void World::fail(std::string what) {
   trace_.note("FAILURE {}", what);
   if (failure_.empty()) failure_ = std::move(what);
@@ -135,6 +144,8 @@ void World::on_in_sync(int process, const move::TableResult& result) {
 }
 
 void World::on_error_log(int process, const std::string& line) {
+  // Is the target really wrong? Then that is what to report.
+  compare(false, fmt::format("when p{} logged {}", process, line));
   fail(fmt::format("p{} logged an error nobody expects: {}", process, line));
 }
 

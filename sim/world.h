@@ -43,6 +43,8 @@ class World final : public Observer {
   World(std::uint64_t seed, WorldOptions options);
   ~World() override;
   Verdict run();
+  // The files of the machine, written into a folder, to look at after a run.
+  void dump(const std::string& folder);
 
   void on_phase(int process, move::Phase phase) override;
   void on_in_sync(int process, const move::TableResult& result) override;
@@ -73,6 +75,7 @@ class World final : public Observer {
   Program* alive(int number);
 
   void come_to_rest();
+  void watch_the_time();
   bool at_rest() const { return faults_.is_calm(); }
   bool final_claim_made() const;
   void compare(bool exact, const std::string& when);
@@ -105,6 +108,7 @@ class World final : public Observer {
   int in_sync_process_ = 0;
   bool new_backfill_next_ = false;
   bool accept_quarantine_ = false;
+  Micros restless_until_{0};
   bool abandoned_ = false;  // the operator takes the present process for dead (it is only paused)
   bool long_rest_ = false;  // the next rest is longer than the stream keeps records
   std::uint64_t flips_ = 0;

@@ -122,13 +122,16 @@ void Stream::roll(std::size_t open_index, bool split) {
   const std::uint64_t high = parent->high;
   const auto hidden = [&] { return Micros(rng_.below(static_cast<std::uint64_t>(options_.child_hidden_max.count()))); };
   StreamShard& first = open_shard(parent_id, low, split ? middle : high, last);
-  first.described = std::max(now, parent_described);
-  if (faults_.strikes(Fault::ChildHidden)) first.described += hidden();
+  const auto described = [&](Micros at) {
+    return std::max(parent_described, std::min(at, now + options_.child_hidden_max));
+  };
+  first.described = described(now);
+  if (faults_.strikes(Fault::ChildHidden)) first.described = described(now + hidden());
   if (!split) return;
-  const Micros first_described = first.described;
+  const Micros first_described = first.described;  // the reference does not outlive the next shard
   StreamShard& second = open_shard(parent_id, middle + 1, high, last);
   second.described = first_described;
-  if (faults_.strikes(Fault::ChildrenOneByOne)) second.described += hidden();
+  if (faults_.strikes(Fault::ChildrenOneByOne)) second.described = described(first_described + hidden());
 }
 
 void Stream::roll_all() {
