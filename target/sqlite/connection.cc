@@ -151,13 +151,7 @@ base::Result<> Connection::prepare_for_writing() {
   return done;
 }
 
-base::Result<> Connection::make_durable() {
-  std::string busy;
-  auto copied = query_text("PRAGMA wal_checkpoint(FULL)", {}, &busy);
-  if (!copied) return base::fail(std::move(copied.error()));
-  if (busy != "0") return base::fail(ErrorKind::Unavailable, "target sqlite:" + path_ + ": others are reading it");
-  return {};
-}
+base::Result<> Connection::make_durable() { return exec("PRAGMA wal_checkpoint(PASSIVE)", "cannot sync it"); }
 
 void Connection::close() {
   // Statements are gone before: Table::forget_statements(). close_v2 would let a forgotten one keep the file open.

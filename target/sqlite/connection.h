@@ -72,7 +72,7 @@ class Connection {
   base::Result<> open(const std::string& path, const std::string& vfs, int cache_mb, Access access);
   // WAL, synchronous=FULL.
   base::Result<> prepare_for_writing();
-  // What a failed sync of an earlier connection left in the page cache alone becomes durable, or this fails.
+  // What a failed sync of an earlier process left in the page cache alone is written into the file and synced.
   base::Result<> make_durable();
   void close();
   bool is_open() const { return db_ != nullptr; }

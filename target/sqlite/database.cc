@@ -175,8 +175,6 @@ base::Result<> FileDatabase::transact(const std::string& table, const char* doin
   }
   if (auto committed = connection_.exec("COMMIT", doing); !committed) {
     roll_back();
-    // It may be in the file, or not: the next open() reads what is.
-    if (broken_ && committed.error().kind != ErrorKind::DiskFull) broken_ = committed;
     return committed;
   }
   (*begun)->committed();
@@ -196,7 +194,9 @@ base::Task<base::Result<Opened>> FileDatabase::open(std::string run_id, std::int
     // What is not ours stays as it is: not even its journal mode changes.
     if (auto may = table.check(run_id, owner, layout, resuming); !may) return base::fail(std::move(may.error()));
     if (!writable_) {
-      if (auto ready = connection_.prepare_for_writing(); !ready) return base::fail(std::move(ready.error()));
+      auto ready = connection_.prepare_for_writing();
+      if (ready) ready = connection_.make_durable();
+      if (!ready) return base::fail(std::move(ready.error()));
       writable_ = true;
     }
     base::Result<Opened> opened = Opened();
@@ -357,26 +357,19 @@ base::Result<> FileDatabase::end_group(const std::vector<std::shared_ptr<Request
   return {};
 }
 
-// A commit that ended in an error may stand in the file all the same (its sync failed, its frames are there). A second
-// insert of the same rows into a table without a key would double them: so a new connection tells.
+// A commit that ended in an error is rolled back by SQLite. Its frames may stand in the WAL all the same (a sync that
+// failed), but only a crash would bring them back, rows and checkpoints together; the next commit writes over them.
+// The marks are asked nevertheless: a second insert of the same rows into a table without a key would double them.
 base::Result<> FileDatabase::settle(const std::vector<std::shared_ptr<Request>>& requests, base::Error error) {
   log_.warn("sqlite.commit_failed", {{"error", error.what}});
-  if (error.kind == ErrorKind::DiskFull && connection_.in_transaction()) {
-    roll_back();
-    return base::fail(std::move(error));
+  if (connection_.in_transaction()) {
+    if (auto undone = connection_.exec("ROLLBACK", "cannot roll back"); !undone) broken_ = std::move(undone);
   }
-  broken_ = base::fail(error);
   base::Result<bool> landed = false;
-  base::Result<> ready = connect(Connection::Access::Write);
-  if (ready) ready = connection_.prepare_for_writing();
-  if (ready) ready = connection_.make_durable();
-  if (ready) {
-    writable_ = true;
-    landed = tables_.at(requests.front()->table)->landed();
-    if (!landed) ready = base::fail(landed.error());
-  }
-  if (!ready) {
-    broken_ = base::fail(ErrorKind::Unavailable, error.what + "; and then: " + ready.error().what);
+  if (broken_) landed = tables_.at(requests.front()->table)->landed();
+  if (!landed) broken_ = base::fail(landed.error());
+  if (!broken_) {
+    broken_ = base::fail(ErrorKind::Unavailable, error.what + "; and then: " + broken_.error().what);
     return broken_;
   }
   for (const auto& [name, table] : tables_) *landed ? table->committed() : table->rolled_back();

@@ -13,7 +13,7 @@ namespace moveout::target::sqlite {
 struct DatabaseOptions {
   std::string path;
   std::string vfs;  // name of a registered SQLite VFS, empty for the system's
-  int cache_mb = 16;
+  int cache_mb = 8;
 };
 
 // One connection and its worker, shared by the targets of all tables that go into this file. Applies that wait together
