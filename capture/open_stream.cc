@@ -14,6 +14,8 @@ namespace {
 // Switching a stream on takes seconds; a table that is being updated by someone else may take minutes first.
 constexpr base::Millis kEnableWait{10 * 60 * 1000};
 constexpr base::Millis kLookAgain{1000};
+// Refused so often although nobody is at work on the table: not someone else's stream that a stale answer hides.
+constexpr int kRefusalsMax = 30;
 
 // True when the stream is ENABLED.
 Task<Result<bool>> is_enabled(aws::Streams& streams, std::string arn) {
@@ -29,6 +31,7 @@ Task<Result<bool>> is_enabled(aws::Streams& streams, std::string arn) {
 Task<Result<OpenedStream>> open_stream(aws::DynamoDb& dynamodb, aws::Streams& streams, base::Clock& clock,
                                        base::Log& log, std::string table, bool may_enable) {
   bool enabled_now = false;
+  int refusals = 0;
   const base::Steady until = clock.steady() + kEnableWait;
   for (;;) {
     Result<aws::TableDescription> description = co_await dynamodb.describe_table(table);
@@ -47,6 +50,7 @@ Task<Result<OpenedStream>> open_stream(aws::DynamoDb& dynamodb, aws::Streams& st
       Result<> switched = co_await dynamodb.enable_stream(table);
       // Someone else was faster, or the table is being updated: the next look tells.
       if (!switched && switched.error().kind != ErrorKind::Conflict) co_return fail(switched.error());
+      if (!switched && description->status == "ACTIVE" && ++refusals == kRefusalsMax) co_return fail(switched.error());
       enabled_now = switched.has_value();
     }
     if (clock.steady() >= until) {
