@@ -9,6 +9,7 @@
 #include "backfill/segment.h"
 #include "base/task_group.h"
 #include "test/doubles/backfill_world.h"
+#include "test/doubles/mutant.h"
 
 using namespace moveout;
 using backfill::ScanBackfill;
@@ -16,7 +17,6 @@ using backfill::ScanProgress;
 using base::ErrorKind;
 using base::Result;
 using base::Task;
-using test::Mutant;
 using test::World;
 
 TEST_CASE("every item arrives once, with the back-fill's version, whatever the pages look like") {
@@ -271,13 +271,14 @@ TEST_CASE("small pages are written together") {
   CHECK(world.target.batches.size() < 20);
 }
 
+#ifdef MOVEOUT_MUTANTS
 TEST_CASE("mutants of the back-fill lose what it keeps") {
   World world(9);
   world.db.options.page_items = 4;
   SUBCASE("an empty page taken for the end") {
     world.db.options.empty_page_one_in = 3;
     world.fill(100);
-    const Mutant mutant("empty_page_is_end");
+    const test::Mutant mutant("empty_page_is_end");
     REQUIRE(world.run());
     CHECK(!world.equal());
   }
@@ -285,13 +286,13 @@ TEST_CASE("mutants of the back-fill lose what it keeps") {
     world.fill(100);
     world.db.stale = world.db.items;
     world.db.stale.erase(world.db.stale.begin());
-    const Mutant mutant("eventual_scan");
+    const test::Mutant mutant("eventual_scan");
     REQUIRE(world.run());
     CHECK(!world.equal());
   }
   SUBCASE("the checkpoint before the page") {
     world.fill(100);
-    const Mutant mutant("checkpoint_before_ack");
+    const test::Mutant mutant("checkpoint_before_ack");
     int applies = 0;
     world.target.before = [&](const std::string&) -> std::optional<base::Error> {
       if (++applies < 6) return std::nullopt;
@@ -304,7 +305,7 @@ TEST_CASE("mutants of the back-fill lose what it keeps") {
   }
   SUBCASE("another number of segments on resume") {
     world.fill(100);
-    const Mutant mutant("segment_count_recomputed");
+    const test::Mutant mutant("segment_count_recomputed");
     int calls = 0;
     world.db.before = [&](const std::string&) -> std::optional<base::Error> {
       if (++calls < 18) return std::nullopt;
@@ -317,7 +318,7 @@ TEST_CASE("mutants of the back-fill lose what it keeps") {
   }
   SUBCASE("an error passed over") {
     world.fill(100);
-    const Mutant mutant("scan_error_skips_page");
+    const test::Mutant mutant("scan_error_skips_page");
     int calls = 0;
     world.db.before = [&](const std::string&) -> std::optional<base::Error> {
       if (++calls != 8) return std::nullopt;
@@ -328,11 +329,12 @@ TEST_CASE("mutants of the back-fill lose what it keeps") {
   }
   SUBCASE("a back-fill that outranks changes") {
     world.fill(30);
-    const Mutant mutant("backfill_version_high");
+    const test::Mutant mutant("backfill_version_high");
     REQUIRE(world.run());
     CHECK(world.target.rows.begin()->second.version.band == item::Band::Change);
   }
 }
+#endif
 
 TEST_CASE("the checkpoints of one era are told from another's by their prefix") {
   World world(12);

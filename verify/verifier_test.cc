@@ -11,6 +11,7 @@
 #include "base/memory_disk.h"
 #include "base/mutant.h"
 #include "test/doubles/map_target.h"
+#include "test/doubles/mutant.h"
 #include "test/doubles/random_items.h"
 #include "test/doubles/small_dynamodb.h"
 #include "test/doubles/verify_world.h"
@@ -28,12 +29,6 @@ using verify::Report;
 using verify::Verifier;
 
 namespace {
-
-// Activates a mutant for as long as it lives.
-struct Mutant {
-  explicit Mutant(const char* name) { base::active_mutant() = name; }
-  ~Mutant() { base::active_mutant().clear(); }
-};
 
 item::Item parsed(std::string_view text) { return item::parse_item(text).value(); }
 
@@ -183,12 +178,15 @@ TEST_CASE("a row that the target holds twice more is seen though both extra ones
   Verifier verifier = world.verifier();
   REQUIRE(test::run(world.io, world.clock, verifier.run()));
   CHECK(verifier.progress().candidates == 1);
-  const Mutant mutant("hash_xor");
+#ifdef MOVEOUT_MUTANTS
+  const test::Mutant mutant("hash_xor");
   Verifier fooled = world.verifier();
   REQUIRE(test::run(world.io, world.clock, fooled.run()));
   CHECK(fooled.progress().candidates == 0);
+#endif
 }
 
+#ifdef MOVEOUT_MUTANTS
 TEST_CASE("mutants of verify miss what it finds") {
   World world(4);
   world.fill(60);
@@ -196,17 +194,18 @@ TEST_CASE("mutants of verify miss what it finds") {
   SUBCASE("counts alone") {
     world.target.rows.begin()->second.item = test::changed_item(rng, *world.target.rows.begin()->second.item);
     CHECK(world.report().different == 1);
-    const Mutant mutant("verify_count_only");
+    const test::Mutant mutant("verify_count_only");
     CHECK(world.report().clean());
   }
   SUBCASE("from the source alone") {
     const item::Item item = test::random_item(rng, 5000);
     world.target.put(world.key_of(item), item);
     CHECK(world.report().extra == 1);
-    const Mutant mutant("verify_source_side_only");
+    const test::Mutant mutant("verify_source_side_only");
     CHECK(world.report().clean());
   }
 }
+#endif
 
 TEST_CASE("a source item is compared as the mapping makes it") {
   World world(6);
@@ -400,8 +399,9 @@ TEST_CASE("a right mover is never accused while the table is written to") {
   CHECK(settled > 500);
 }
 
+#ifdef MOVEOUT_MUTANTS
 TEST_CASE("comparing values twice accuses a right mover") {
-  const Mutant mutant("verify_values_only");
+  const test::Mutant mutant("verify_values_only");
   std::uint64_t accused = 0;
   for (std::uint64_t seed = 1; seed <= 200; ++seed) {
     World world(seed);
@@ -412,6 +412,7 @@ TEST_CASE("comparing values twice accuses a right mover") {
   }
   CHECK(accused > 0);
 }
+#endif
 
 TEST_CASE("a lost change is found among live writes to other keys") {
   for (std::uint64_t seed = 1; seed <= 200; ++seed) {

@@ -8,7 +8,6 @@
 
 #include "aws/client.h"
 #include "backfill/scan_backfill.h"
-#include "base/mutant.h"
 #include "test/doubles/map_target.h"
 #include "test/doubles/random_items.h"
 #include "test/doubles/small_dynamodb.h"
@@ -80,12 +79,6 @@ struct World {
     }
     return live == db.items;
   }
-};
-
-// Switches a mutant on for as long as it lives.
-struct Mutant {
-  explicit Mutant(const char* name) { base::active_mutant() = name; }
-  ~Mutant() { base::active_mutant().clear(); }
 };
 
 }  // namespace moveout::test
