@@ -134,7 +134,9 @@ Result<Command> parse_command_line(int argc, const char* const* argv) {
     command.name = "version";
     return command;
   } catch (const CLI::ParseError& e) {
-    return fail(ErrorKind::Usage, std::string(e.what()) + " (moveout --help)");
+    const bool unknown = argc > 1 && argv[1][0] != '-' && app.get_subcommands().empty();
+    const std::string which = unknown ? "unknown command \"" + std::string(argv[1]) + "\"" : std::string(e.what());
+    return fail(ErrorKind::Usage, which + " (moveout --help)");
   }
   command.until_in_sync = until == "in-sync";
   if (Result<> checked = check(command, later); !checked) return fail(checked.error());

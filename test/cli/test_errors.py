@@ -91,18 +91,17 @@ def test_an_endpoint_that_is_not_there(moveout, dynamodb, table):
 
 
 def test_a_source_that_comes_back_is_only_waited_for(tmp_path, moveout):
-    with dynamodb_local(data=tmp_path / "data") as own:
-        (tmp_path / "data").mkdir(exist_ok=True)
-        tables.create_table(own.client(), "t", SCHEMA)
-        tables.fill(own.client(), "t", 150, SCHEMA, hostile=False)
-        running = moveout.start("run", "--from", own.url("t"), "--to", "sqlite:out.db", "--until", "in-sync", "--max-rcu", "5")
+    with dynamodb_local() as own:
+        tables.create_table(own.client(), "tab", SCHEMA)
+        tables.fill(own.client(), "tab", 150, SCHEMA, hostile=False)
+        running = moveout.start("run", "--from", own.url("tab"), "--to", "sqlite:out.db", "--until", "in-sync", "--max-rcu", "5")
         running.wait_for_phase("backfill")
         own.pause()
         time.sleep(3)
         own.go_on()
         done = running.finish()
         assert done.exit_code == 0, str(done)
-        assert compare.assert_equal(own.client(), "t", tmp_path / "out.db") == 150
+        assert compare.assert_equal(own.client(), "tab", tmp_path / "out.db") == 150
 
 
 def test_a_target_that_is_not_sqlite(moveout, dynamodb, table, tmp_path):
