@@ -71,6 +71,7 @@ struct StreamCapture::State {
   base::Task<> take_room();
   void give_room();
   base::Micros pause(Reader& reader);
+  void note_pass(const std::string& shard, base::Instant newest);
   void note_tip(const std::string& shard, Reader& reader, base::Steady requested);
 
   std::string place(const std::string& shard) const;
@@ -95,6 +96,7 @@ struct StreamCapture::State {
   bool list_now = false;
   std::optional<base::Steady> wake_at;
   base::Steady listed_at = base::Steady::min();  // begin of the last listing
+  base::Micros server_ahead{0};                  // of this process's wall clock, as far as records show
   int room = kPagesAtOnce;
   bool hurry = false;
   std::map<std::string, Reader> readers;

@@ -15,8 +15,8 @@ using base::Task;
 namespace {
 // How often a quiet shard's `seen` is written down. It only has to be recent on the scale of 24 hours.
 constexpr base::Millis kSaveSeen{15 * 60 * 1000};
-// Creation times are the server's; what this process's clock says of them may be off by so much.
-constexpr base::Millis kSkew{2000};
+// Creation times are the server's; this process's clock may be behind it by so much more than was seen.
+constexpr base::Millis kSkew{5000};
 // An answer may be stale: so many in a row are believed.
 constexpr int kLossesMax = 3;
 
@@ -163,6 +163,14 @@ void StreamCapture::State::note_tip(const std::string& shard, Reader& reader, St
   lineage->reached(shard, *tip, clock.now() - (clock.steady() - *tip));
 }
 
+// All that was made in this shard before its newest record has been delivered.
+void StreamCapture::State::note_pass(const std::string& shard, Instant newest) {
+  const base::Micros age = clock.now() - newest;
+  // A record from the future shows that the server's clock is ahead of this one by as much at least.
+  server_ahead = std::max(server_ahead, -age);
+  lineage->passed(shard, clock.steady() - age - server_ahead - kSkew);
+}
+
 Task<Result<>> StreamCapture::State::deliver(std::string shard, Reader& reader, Folded folded, std::uint64_t count) {
   CapturedPage page;
   page.shard = shard;
@@ -178,7 +186,7 @@ Task<Result<>> StreamCapture::State::deliver(std::string shard, Reader& reader, 
   reader.delivering.reset();
   reader.saved_seen = folded.next.seen;
   records += count;
-  if (count > 0) lineage->passed(shard, clock.steady() - (clock.now() - folded.next.newest) - kSkew);
+  if (count > 0) note_pass(shard, folded.next.newest);
   lineage->saved(shard, std::move(folded.next), clock.steady());
   co_return Result<>();
 }

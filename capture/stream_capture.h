@@ -94,7 +94,7 @@ class StreamCapture {
   // after `instant`, was empty, everything read was delivered, and a discovery begun after `instant` showed no unread
   // child.
   bool at_tip_since(base::Steady instant) const;
-  // As at_tip_since, for shards that never rest: a record made after `instant` (2 s of clock skew allowed for) has been
+  // As at_tip_since, for shards that never rest: a record made after `instant` (5 s of clock skew allowed for) has been
   // delivered, and so has everything before it in that shard.
   bool passed_since(base::Steady instant) const;
   // Returns when at_tip_since(instant) holds. Asks for a discovery of its own.

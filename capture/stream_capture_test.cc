@@ -236,6 +236,30 @@ TEST_CASE("waiting for a tip ends when it is there, and not before") {
   CHECK(w.clock.steady() - x <= 4s);  // it does not wait for the next discovery at leisure
 }
 
+//  X ── records every second, never a tip ── one that is surely younger than X: passed
+TEST_CASE("a shard that never rests passes an instant by its own records, also when the server's clock is ahead") {
+  for (const base::Micros ahead : {0s, 5s}) {
+    World w;
+    w.config.tip_wait = 30s;
+    w.config.discover_every = 500ms;
+    w.stream.add("A");
+    w.start();
+    w.run(12s);
+    const Steady x = w.clock.steady();
+    const auto write = [&] {
+      w.stream.put("A", "k");
+      w.stream.shard("A").records.back().created += ahead;
+      w.run(1s);
+    };
+    for (int i = 0; i < 4; ++i) write();
+    CHECK(!w.capture->passed_since(x));  // made after x, but by whose clock?
+    for (int i = 0; i < 12; ++i) write();
+    CHECK(w.capture->passed_since(x));
+    CHECK(!w.capture->passed_since(w.clock.steady() - 3s));
+    CHECK(!w.capture->at_tip_since(x));
+  }
+}
+
 TEST_CASE("a quiet shard is polled at least once a second, and in a hurry five times") {
   World w;
   w.stream.add("A");
