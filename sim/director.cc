@@ -136,6 +136,8 @@ Task<> World::rest_between_lives() {
   Micros rest(rng_.below(20'000'000));
   if (rng_.chance(3)) rest = Micros(rng_.below(200'000));
   if (rng_.chance(8)) rest = Micros(rng_.below(900'000'000));
+  // Who sees the same command fail again and again waits longer.
+  if (in_a_row_ > 2) rest += std::min(in_a_row_, 20) * Micros(60'000'000);
   if (long_rest_) {
     rest = std::chrono::hours(25) + Micros(rng_.below(3'600'000'000));
     long_rest_ = false;
@@ -221,6 +223,7 @@ bool World::judge(Program& program) {
     return true;
   }
   const Result<>& outcome = *program.outcome();
+  in_a_row_ = outcome ? 0 : in_a_row_ + 1;
   if (!outcome) {
     trace_.note("p{} ends: {} {}", program.options().number, base::name_of(outcome.error().kind), outcome.error().what);
     return judge_error(program, outcome.error());
@@ -257,6 +260,12 @@ bool World::judge_error(Program& program, const base::Error& error) {
   const bool disk_is_bad = plan_.live(Fault::DiskFull) || plan_.live(Fault::FailedSync) ||
                            plan_.has_blow(Fault::DiskFull) ||
                            (plan_.has_blow(Fault::TargetDown) && plan_.target == TargetKind::Sqlite);
+  // Under a table with another key anything may fail; the next start must say so.
+  if (schema_changed_ && error.kind != ErrorKind::SchemaChanged) return true;
+  // The run lock keeps two processes off one state folder. The world leaves it out, to show that versions, owner epochs
+  // and transactions protect the data without it; verify's working files it does not protect, so there a process may
+  // end.
+  if (program.overlapped && (error.kind == ErrorKind::Corrupt || error.kind == ErrorKind::NotFound)) return true;
   switch (error.kind) {
     case ErrorKind::Stopped:
       return true;

@@ -121,9 +121,11 @@ int run_many(const Command& command) {
   Totals totals;
   std::uint64_t seed = command.from;
   for (; command.minutes != 0 ? seconds() < command.minutes * 60 : seed <= command.to; ++seed) {
+    const double before = seconds();
     const Verdict verdict = run_one(seed, command.mutant, true, false);
     totals.add(verdict);
     if (command.verbose || !verdict.failure.empty()) print_line(verdict);
+    if (command.verbose) fmt::print("  {:.2f} s\n", seconds() - before);
     std::fflush(stdout);
   }
   fmt::print("seeds {}..{}: {} runs in {:.0f} s, {} failed\n", command.from, seed - 1, totals.runs, seconds(),

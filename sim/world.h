@@ -100,6 +100,7 @@ class World final : public Observer {
   Fault death_ = Fault::Kill;   // what the armed kill is
   Program* current_ = nullptr;  // the one the operator looks at
   int restarts_ = 0;
+  int in_a_row_ = 0;  // errors that ended one life after the other
   int kills_ = 0;
   int claims_ = 0;
   int eras_ = 0;
