@@ -110,9 +110,9 @@ int run_command(Command& command, const Output& output) {
   Result<MoveConfig> config = config_of(command);
   if (!config) return ended(config.error(), {});
   if (command.name == "config-check") return check_config(*config, reporter);
+  net::Runtime runtime;
   net::ThreadWorker state_worker("state");
   net::ThreadWorker target_worker("target");
-  net::Runtime runtime;
   Ending ending;
   Context context{
       command,      *config,      default_state_dir(command, *config), clock, log, reporter, runtime.executor(),
