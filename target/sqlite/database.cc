@@ -146,10 +146,11 @@ Table& FileDatabase::table_of(const std::string& name) {
   return *table;
 }
 
-base::Result<Table*> FileDatabase::begin(const std::string& table, const char* how) {
+base::Result<Table*> FileDatabase::begin(const std::string& table, const char* how, Opening opening) {
   if (!broken_) return base::fail(broken_.error());
   const auto found = tables_.find(table);
-  if (found == tables_.end() || !connection_.is_open()) {
+  const bool there = found != tables_.end() && connection_.is_open();
+  if (!there || (opening == Opening::Before && !found->second->is_open())) {
     return base::fail(ErrorKind::Usage, "table \"" + table + "\" was not opened");
   }
   if (auto begun = connection_.exec(how, "cannot begin"); !begun) return base::fail(std::move(begun.error()));
@@ -166,8 +167,8 @@ void FileDatabase::roll_back() {
 
 // `work` and what it changed, in one transaction of one table.
 template <class Work>
-base::Result<> FileDatabase::transact(const std::string& table, const char* doing, Work&& work) {
-  auto begun = begin(table, "BEGIN IMMEDIATE");
+base::Result<> FileDatabase::transact(const std::string& table, const char* doing, Work&& work, Opening opening) {
+  auto begun = begin(table, "BEGIN IMMEDIATE", opening);
   if (!begun) return base::fail(std::move(begun.error()));
   if (base::Result<> done = work(**begun); !done) {
     roll_back();
@@ -200,10 +201,13 @@ base::Task<base::Result<Opened>> FileDatabase::open(std::string run_id, std::int
       writable_ = true;
     }
     base::Result<Opened> opened = Opened();
-    auto done = transact(layout.table, "cannot take ownership", [&](Table& of) -> base::Result<> {
-      opened = of.open(run_id, owner, layout, mode, resuming);
-      return opened ? base::Result<>() : base::fail(opened.error());
-    });
+    auto done = transact(
+        layout.table, "cannot take ownership",
+        [&](Table& of) -> base::Result<> {
+          opened = of.open(run_id, owner, layout, mode, resuming);
+          return opened ? base::Result<>() : base::fail(opened.error());
+        },
+        Opening::Now);
     if (!done) return base::fail(std::move(done.error()));
     return opened;
   });
@@ -215,7 +219,7 @@ base::Task<base::Result<Opened>> FileDatabase::open_reader(Layout layout) {
       return base::fail(std::move(connected.error()));
     }
     table_of(layout.table);
-    auto table = begin(layout.table, "BEGIN");
+    auto table = begin(layout.table, "BEGIN", Opening::Now);
     if (!table) return base::fail(std::move(table.error()));
     base::Result<Opened> opened = (*table)->open_reader(layout);
     if (auto ended = connection_.exec("COMMIT", "cannot read"); !ended && opened) return base::fail(ended.error());
@@ -257,7 +261,7 @@ base::Task<base::Result<>> FileDatabase::finish(std::string table) {
 void FileDatabase::enter_all(std::vector<std::shared_ptr<Request>>& requests) {
   std::erase_if(requests, [this](const std::shared_ptr<Request>& request) {
     const auto found = tables_.find(request->table);
-    auto entered = found != tables_.end()
+    auto entered = found != tables_.end() && found->second->is_open()
                        ? found->second->enter()
                        : base::fail(ErrorKind::Usage, "table \"" + request->table + "\" was not opened");
     if (entered) return false;

@@ -60,9 +60,10 @@ class FileDatabase final : public Database {
 
   // On the worker.
   base::Result<> connect(Connection::Access access);
-  base::Result<Table*> begin(const std::string& table, const char* how);
+  enum class Opening { Before, Now };  // the table was opened before, or is being opened
+  base::Result<Table*> begin(const std::string& table, const char* how, Opening opening = Opening::Before);
   template <class Work>
-  base::Result<> transact(const std::string& table, const char* doing, Work&& work);
+  base::Result<> transact(const std::string& table, const char* doing, Work&& work, Opening opening = Opening::Before);
   void commit_group(std::vector<std::shared_ptr<Request>>& requests);
   base::Result<> write_group(std::vector<std::shared_ptr<Request>>& requests);
   base::Result<> end_group(const std::vector<std::shared_ptr<Request>>& requests);

@@ -254,6 +254,7 @@ base::Result<Opened> Table::open(const std::string& run_id, std::int64_t owner, 
                                  bool resuming) {
   forget_statements();
   mapper_.reset();
+  run_id_.clear();
   if (auto may = check(run_id, owner, layout, resuming); !may) return base::fail(std::move(may.error()));
   auto found = marks();
   if (!found) return base::fail(std::move(found.error()));
@@ -289,13 +290,16 @@ base::Result<Opened> Table::open(const std::string& run_id, std::int64_t owner, 
 }
 
 base::Result<Opened> Table::open_reader(const Layout& layout) {
+  forget_statements();
+  mapper_.reset();
+  run_id_.clear();
   auto there = exists(name_);
   if (!there) return base::fail(std::move(there.error()));
   if (!*there) return base::fail(ErrorKind::NotFound, "no table \"" + name_ + "\" in the target");
   auto columns = columns_there(layout.key);
   if (!columns) return base::fail(std::move(columns.error()));
   key_ = layout.key;
-  forget_statements();
+  keyed_ = guard_table_ = sealed_ = false;  // look_again() knows
   mapper_.emplace(std::move(*columns));
   Opened opened;
   opened.columns_json = schema::to_text(mapper_->columns());

@@ -25,6 +25,8 @@ class Table {
  public:
   Table(Connection& connection, std::string name) : connection_(connection), name_(std::move(name)) {}
   const std::string& name() const { return name_; }
+  // By open() or open_reader(), the last of which did not fail.
+  bool is_open() const { return mapper_.has_value(); }
 
   // Why this run may not open the table, before anything is written.
   base::Result<> check(const std::string& run_id, std::int64_t owner, const Layout& layout, bool resuming);

@@ -4,6 +4,8 @@
 #include <fstream>
 #include <iterator>
 
+#include "base/signal.h"
+#include "base/task_group.h"
 #include "test/contract/faulty_vfs.h"
 #include "test/contract/worlds.h"
 
@@ -45,6 +47,28 @@ std::string bytes_of(const std::string& file) {
 }
 
 using Lines = std::vector<std::string>;
+
+// Begins its work only when the gate opens; cancelled before, it drops it.
+class GatedWorker final : public base::Worker {
+ public:
+  base::Signal* gate = nullptr;
+  base::Task<> run(std::function<void()> work) override {
+    if (gate != nullptr) co_await gate->wait();
+    work();
+  }
+};
+
+base::Task<base::Result<>> apply_into(target::Target& to, item::Batch batch, Checkpoints checkpoints, Seen& seen) {
+  base::Result<target::Outcomes> outcomes = co_await to.apply(std::move(batch), std::move(checkpoints));
+  if (!outcomes) co_return base::fail(std::move(outcomes.error()));
+  seen = outcomes->each;
+  co_return base::Result<>();
+}
+
+base::Task<base::Result<>> stop_group(base::TaskGroup& group) {
+  co_await group.stop();
+  co_return base::Result<>();
+}
 
 }  // namespace
 
@@ -214,6 +238,55 @@ TEST_CASE("a full disk applies nothing, says so, and the same batch goes in late
   CHECK(apply(world, *to, puts, {{"c", "2"}}) == Seen{kA, kA});
   CHECK(all_rows(world, *to).size() == 1);
   CHECK(open(world, *to, 1, Mode::Run, true).checkpoints == Checkpoints{{"c", "2"}});
+}
+
+TEST_CASE("after an open that failed nothing is read or written") {
+  SqliteWorld world;
+  auto to = world.process();
+  open(world, *to, 1);
+  open(world, *world.process(), 2, Mode::Run, true);
+  CHECK(kind_of(world, to->open("run-1", 1, layout(), Mode::Run, true)) == ErrorKind::RunLocked);
+  CHECK(!run_task(world.io, to->apply(batch_of({{"a", backfill(), ""}}), {})));
+  auto never = world.process();
+  CHECK(kind_of(world, never->apply(batch_of({{"a", backfill(), ""}}), {})) == ErrorKind::Usage);
+  CHECK(kind_of(world, never->scan("", 5)) == ErrorKind::Usage);
+  CHECK(kind_of(world, never->seal()) == ErrorKind::Usage);
+  CHECK(kind_of(world, never->finish()) == ErrorKind::Usage);
+}
+
+// apply 1 leads and is cancelled before the worker begins · applies 2 and 3 wait behind it
+TEST_CASE("when the apply that commits for the others is cancelled, another takes over") {
+  GatedWorker worker;
+  SqliteWorld world;
+  base::NoLog log;
+  boost::asio::io_context& io = world.io;
+  base::Signal gate(io.get_executor());
+  auto to = target::sqlite::make_target(
+      target::sqlite::Database::make({.path = world.file(), .vfs = ""}, worker, io.get_executor(), log));
+  open(world, *to);
+  worker.gate = &gate;
+  base::TaskGroup first(io.get_executor()), others(io.get_executor()), stopping(io.get_executor());
+  std::vector<Seen> seen(3);
+  first.start(apply_into(*to, batch_of({{"a", backfill(), ""}}), {{"1", "x"}}, seen[0]));
+  others.start(apply_into(*to, batch_of({{"b", backfill(), ""}}), {{"2", "x"}}, seen[1]));
+  others.start(apply_into(*to, batch_of({{"c", backfill(), ""}}), {{"3", "x"}}, seen[2]));
+  io.restart();
+  io.poll();
+  stopping.start(stop_group(first));
+  io.restart();
+  io.poll();
+  CHECK(first.size() == 0);
+  for (int i = 0; i < 5; ++i) {
+    gate.notify_all();
+    io.restart();
+    io.poll();
+  }
+  CHECK(others.size() == 0);
+  CHECK(!others.failed());
+  CHECK(seen == std::vector<Seen>{{}, {kA}, {kA}});
+  worker.gate = nullptr;
+  CHECK(all_rows(world, *to).size() == 2);
+  CHECK(open(world, *to, 1, Mode::Run, true).checkpoints.size() == 2);
 }
 
 // Page n inserts keys n·3 … n·3+2 and moves the checkpoint to n+1; whatever write or sync fails on the way, the run
