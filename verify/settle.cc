@@ -50,9 +50,13 @@ Task<Result<>> Settler::settle(std::vector<item::Key> keys, std::uint64_t seed, 
   for (item::Key& key : keys) pending.push_back({std::move(key), {}, {}});
 
   for (int look = 1; look <= std::max(2, config_.compare_tries) && !pending.empty(); ++look) {
+    if (!watermark_.knows() && look > 1) co_await watermark_.passed(clock_.steady(), config_.patience);
     if (const Result<> read = co_await read_source(pending, seed); !read) co_return read;
-    const base::Steady read_at = clock_.steady();
-    if (!values_only && !co_await watermark_.passed(read_at, config_.patience)) break;
+    if (watermark_.knows() && !values_only && !co_await watermark_.passed(clock_.steady(), config_.patience)) {
+      // Of this look nothing follows, and it does not stand beside the next one either.
+      for (Pending& one : pending) one.before.reset();
+      continue;
+    }
     if (const Result<> read = co_await read_target(pending, seed); !read) co_return read;
     std::vector<Pending> again;
     for (Pending& one : pending) {

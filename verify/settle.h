@@ -15,6 +15,8 @@ namespace moveout::verify {
 //   R1 ──► wait: applied has passed R1 ──► V1, T1 ──► R2 ──► wait: applied has passed R2 ──► V2, T2 ──► …
 // Equal as soon as Rn = Tn. Different when Rn = Rn+1 ≠ Tn = Tn+1 and the target's version did not move from Vn to Vn+1:
 // then no change of the key was under way, and the target will stay as it is. Everything else is read again.
+// Where nothing is known of what is applied, the wait lies between two looks instead: R1, V1, T1 ──► wait ──► R2, V2,
+// T2.
 class Settler {
  public:
   Settler(const Config& config, Source& source, target::Target& target, Watermark& watermark, base::Clock& clock)

@@ -129,7 +129,7 @@ Result<> Verifier::State::take_source_page(std::uint64_t segment, const aws::Ite
 }
 
 Task<Result<>> Verifier::State::read_target() {
-  if (at.target_cursor.empty()) {
+  if (at.target_cursor.empty() && watermark.knows()) {
     // What was applied passes what was read, so that fewer keys are mid-way; those that are get settled one by one.
     co_await watermark.passed(clock.steady(), config.patience);
   }

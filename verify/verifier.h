@@ -26,13 +26,16 @@ class Watermark {
   // contract: returns true once every source change made before `instant` has been applied to the target (a shard's own
   // records past it, or at tip for it); false when that cannot be told within `patience`: the key goes to the hot list.
   virtual base::Task<bool> passed(base::Steady instant, base::Millis patience) = 0;
+  // contract: false when passed() is a mere wait and tells nothing.
+  virtual bool knows() const { return true; }
 };
 
-// Without a run: nothing is known of what is applied, so a difference is read again after a wait.
+// Without a run: nothing is known of what is applied, so a difference is looked at again after a wait.
 class FixedWait final : public Watermark {
  public:
   FixedWait(base::Clock& clock, base::Millis wait) : clock_(clock), wait_(wait) {}
   base::Task<bool> passed(base::Steady instant, base::Millis patience) override;
+  bool knows() const override { return false; }
 
  private:
   base::Clock& clock_;

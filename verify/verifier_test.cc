@@ -272,6 +272,12 @@ struct NeverPassed final : verify::Watermark {
   Task<bool> passed(base::Steady, base::Millis) override { co_return false; }
 };
 
+// Told to be unknown for some of the questions.
+struct SometimesPassed final : verify::Watermark {
+  Task<bool> passed(base::Steady, base::Millis) override { co_return ++asked % 3 != 2; }
+  int asked = 0;
+};
+
 }  // namespace
 
 TEST_CASE("without knowing how far what is applied has come, a difference is hot and not a difference") {
@@ -287,6 +293,30 @@ TEST_CASE("without knowing how far what is applied has come, a difference is hot
   REQUIRE(report.hot_keys.size() == 1);
   CHECK(report.hot_keys[0] == key);
   CHECK(report.matched == 49);
+}
+
+TEST_CASE("a watermark that is unknown for a while costs looks and not the verdict") {
+  World world(10);
+  SometimesPassed sometimes;
+  world.watermark = &sometimes;
+  world.fill(50);
+  const item::Key key = world.target.rows.begin()->first;
+  world.target.rows.erase(key);
+  check_one(world.report(), {Difference::Kind::Missing, key});
+  CHECK(sometimes.asked == 4);
+}
+
+TEST_CASE("without a run, equal tables cost no wait and a difference costs one") {
+  World world(12);
+  world.fill(50);
+  const base::Steady begin = world.clock.steady();
+  CHECK(world.report().clean());
+  CHECK(world.clock.steady() - begin < base::Millis(100));
+  world.target.rows.begin()->second.item.reset();
+  const base::Steady again = world.clock.steady();
+  CHECK(world.report().missing == 1);
+  CHECK(world.clock.steady() - again >= base::Millis(5000));
+  CHECK(world.clock.steady() - again < base::Millis(5100));
 }
 
 TEST_CASE("a key that is different at every look is hot, and looks end") {
