@@ -86,7 +86,7 @@ Task<Result<>> StreamCapture::State::discover() {
     Result<std::vector<aws::Shard>> shards = co_await list_shards();
     if (!shards) co_return fail(shards.error());
     if (Result<> same = co_await check_table(); !same) co_return same;
-    Result<> judged = lineage->listed(*shards, listed_at, wall);
+    Result<> judged = lineage->listed(*shards, listed_at, clock.steady(), wall);
     if (!judged) co_return gap(judged.error().what);
     if (Result<> kept = co_await save_verdicts(); !kept) co_return kept;
     start_readers();

@@ -65,20 +65,22 @@ bool Lineage::orphan(const Node& node) const {
          !nodes_.contains(parent);
 }
 
-bool Lineage::absent_long(const std::string& id, Steady begun, std::set<std::string>& absent) {
+// A listing may take minutes, and a shard may be described while it goes on: the wait begins with the end of the first
+// listing without it, and is over when another one begins after it.
+bool Lineage::absent_long(const std::string& id, Steady begun, Steady ended, std::set<std::string>& absent) {
   absent.insert(id);
-  const Steady since = absent_since_.try_emplace(id, begun).first->second;
+  const Steady since = absent_since_.try_emplace(id, ended).first->second;
   if (begun - since >= rules_.absent_wait) return true;
   look_again_at(since + rules_.absent_wait);
   return false;
 }
 
-Result<> Lineage::judge_parents(Steady begun, Instant now, std::set<std::string>& absent) {
+Result<> Lineage::judge_parents(Steady begun, Steady ended, Instant now, std::set<std::string>& absent) {
   orphans_ = 0;
   for (const std::string& id : open_) {
     const Node& node = nodes_.at(id);
     if (!orphan(node)) continue;
-    if (!absent_long(node.state.parent, begun, absent)) {
+    if (!absent_long(node.state.parent, begun, ended, absent)) {
       ++orphans_;
       continue;
     }
@@ -94,12 +96,12 @@ Result<> Lineage::judge_parents(Steady begun, Instant now, std::set<std::string>
   return {};
 }
 
-Result<> Lineage::judge_vanished(const std::set<std::string>& present, Steady begun, Instant now,
+Result<> Lineage::judge_vanished(const std::set<std::string>& present, Steady begun, Steady ended, Instant now,
                                  std::set<std::string>& absent) {
   for (const std::string& id : open_) {
     // A shard that is being read speaks for itself: its calls fail when it is gone.
     if (present.contains(id) || nodes_.at(id).phase != Phase::Known) continue;
-    if (!absent_long(id, begun, absent)) continue;
+    if (!absent_long(id, begun, ended, absent)) continue;
     if (!may_vanish(id, now)) {
       const std::string& seq = nodes_.at(id).state.seq;
       return fail(ErrorKind::StreamGap, "shard " + id + " is listed no more and was not read to its end (" +
@@ -111,7 +113,7 @@ Result<> Lineage::judge_vanished(const std::set<std::string>& present, Steady be
   return {};
 }
 
-Result<> Lineage::listed(const std::vector<aws::Shard>& shards, Steady begun, Instant now) {
+Result<> Lineage::listed(const std::vector<aws::Shard>& shards, Steady begun, Steady ended, Instant now) {
   const bool first = !started_ && !listed_at_;
   std::set<std::string> present;
   for (const aws::Shard& shard : shards) {
@@ -120,8 +122,8 @@ Result<> Lineage::listed(const std::vector<aws::Shard>& shards, Steady begun, In
   }
   look_again_.reset();
   std::set<std::string> absent;
-  if (Result<> judged = judge_parents(begun, now, absent); !judged) return judged;
-  if (Result<> judged = judge_vanished(present, begun, now, absent); !judged) return judged;
+  if (Result<> judged = judge_parents(begun, ended, now, absent); !judged) return judged;
+  if (Result<> judged = judge_vanished(present, begun, ended, now, absent); !judged) return judged;
   std::erase_if(absent_since_, [&](const auto& entry) { return !absent.contains(entry.first); });
   if (!started_ && orphans_ == 0 && !shards.empty()) {
     started_ = true;

@@ -42,7 +42,8 @@ class Lineage {
   static base::Result<Lineage> restore(LineageRules rules, const std::map<std::string, std::string>& checkpoints);
 
   // One full listing, begun at `begun`. StreamGap: see above.
-  base::Result<> listed(const std::vector<aws::Shard>& shards, base::Steady begun, base::Instant now);
+  base::Result<> listed(const std::vector<aws::Shard>& shards, base::Steady begun, base::Steady ended,
+                        base::Instant now);
   // The shards whose reading begins now; each is returned once.
   std::vector<std::string> start_ready();
   // Where reading that shard (goes on or) begins. Asserts that it is known.
@@ -96,10 +97,11 @@ class Lineage {
   // May this shard be read? Fills in what it inherits.
   bool inherit(Node& node) const;
   bool orphan(const Node& node) const;
-  bool absent_long(const std::string& id, base::Steady begun, std::set<std::string>& absent);
-  base::Result<> judge_parents(base::Steady begun, base::Instant now, std::set<std::string>& absent);
-  base::Result<> judge_vanished(const std::set<std::string>& present, base::Steady begun, base::Instant now,
-                                std::set<std::string>& absent);
+  bool absent_long(const std::string& id, base::Steady begun, base::Steady ended, std::set<std::string>& absent);
+  base::Result<> judge_parents(base::Steady begun, base::Steady ended, base::Instant now,
+                               std::set<std::string>& absent);
+  base::Result<> judge_vanished(const std::set<std::string>& present, base::Steady begun, base::Steady ended,
+                                base::Instant now, std::set<std::string>& absent);
   void settle(base::Steady begun);
   void look_again_at(base::Steady when);
   bool all_since(base::Steady instant, base::Steady Node::* reached) const;

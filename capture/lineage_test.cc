@@ -40,7 +40,7 @@ struct Script {
   void wait(base::Micros by) { steady += by; }
 
   Result<> list(std::vector<aws::Shard> shards) {
-    Result<> listed = lineage.listed(shards, steady, now());
+    Result<> listed = lineage.listed(shards, steady, steady, now());
     if (listed && lineage.start_to_save()) {
       rows[std::string(kStartRow)] = lineage.start_to_save()->encode();
       lineage.start_saved();
@@ -208,6 +208,20 @@ TEST_CASE("a missing parent that shows up within the minute is no gap") {
 
 // first process:  first discovery shows A (open); dies before any row but the start row
 // 30 hours later: A and its child B came, ran full and were trimmed; C is listed with parent B
+// listing 1   begins, takes two minutes: its first page was read before A was described, its last one after B was
+// listing 2   begins at once: A is left out for some seconds
+TEST_CASE("a listing that takes minutes does not make an absent parent a gap by itself") {
+  Script s;
+  s.ready({closed("R")});
+  s.finish("R");
+  const Steady begun = s.steady;
+  s.wait(2min);
+  CHECK(s.lineage.listed({closed("R"), open("B", "A")}, begun, s.steady, s.now()).has_value());
+  CHECK(s.list({closed("R"), open("B", "A")}).has_value());
+  s.wait(61s);
+  CHECK(is_gap(s.list({closed("R"), open("B", "A")})));
+}
+
 TEST_CASE("shards that came and were trimmed while nothing ran are a gap") {
   Script s;
   s.ready({open("A")});
