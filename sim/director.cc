@@ -138,7 +138,7 @@ Task<> World::rest_between_lives() {
   if (rng_.chance(8)) rest = Micros(rng_.below(900'000'000));
   // Who sees the same command fail again and again waits longer.
   if (in_a_row_ > 2) rest += std::min(in_a_row_, 20) * Micros(60'000'000);
-  if (long_rest_) {
+  if (long_rest_ && !at_rest()) {
     rest = std::chrono::hours(25) + Micros(rng_.below(3'600'000'000));
     long_rest_ = false;
     gap_at_ = scheduler_.now();
@@ -260,6 +260,12 @@ bool World::judge_error(Program& program, const base::Error& error) {
   const bool disk_is_bad = plan_.live(Fault::DiskFull) || plan_.live(Fault::FailedSync) ||
                            plan_.has_blow(Fault::DiskFull) ||
                            (plan_.has_blow(Fault::TargetDown) && plan_.target == TargetKind::Sqlite);
+  // After damage to the state any named error is a right end; nothing wrong may be said to be in sync.
+  if (flips_ != 0 && error.kind != ErrorKind::Stopped && error.kind != ErrorKind::DiskFull &&
+      error.kind != ErrorKind::EndpointDown && error.kind != ErrorKind::StreamGap) {
+    person_must_decide_ = true;
+    return false;
+  }
   // Under a table with another key anything may fail; the next start must say so.
   if (schema_changed_ && error.kind != ErrorKind::SchemaChanged) return true;
   // The run lock keeps two processes off one state folder. The world leaves it out, to show that versions, owner epochs
@@ -285,7 +291,7 @@ bool World::judge_error(Program& program, const base::Error& error) {
       for (auto& [name, identity] : server_.identities()) identity.denied.clear();
       return true;
     case ErrorKind::StreamGap:
-      if (gap_at_ < Micros(0)) return unexpected();
+      if (gap_at_ < Micros(0) && flips_ == 0) return unexpected();
       new_backfill_next_ = true;
       return true;
     case ErrorKind::SchemaChanged:
@@ -293,12 +299,8 @@ bool World::judge_error(Program& program, const base::Error& error) {
       return schema_changed_ ? false : unexpected();
     case ErrorKind::Corrupt:
       // Answers that cannot be read, several in a row: the same command goes on.
-      if (flips_ == 0 && plan_.live(Fault::Malformed)) return true;
-      person_must_decide_ = flips_ != 0;
-      return flips_ != 0 ? false : unexpected();
+      return plan_.live(Fault::Malformed) ? true : unexpected();
     case ErrorKind::TargetChanged:
-      person_must_decide_ = flips_ != 0;
-      return flips_ != 0 ? false : unexpected();
     case ErrorKind::Quarantine:
       if (!plan_.refuses_nul || accept_quarantine_) return unexpected();
       accept_quarantine_ = true;
