@@ -164,7 +164,7 @@ bool Cursor::string_rest(const char* start, RawString* out) {
     if (*at_ == '"') break;
     if (*at_ != '\\') return fail("no raw control character in a string");
     if (!escape()) return false;
-    at_ = find_special(at_, end_);
+    at_ = find_special(begin_, at_, end_);
   }
   out->text = since(start);
   out->escaped = true;

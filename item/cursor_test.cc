@@ -192,6 +192,26 @@ TEST_CASE("both cursors agree at the depth where values end") {
   }
 }
 
+TEST_CASE("the first special byte is found wherever the text ends") {
+  for (std::size_t size = 0; size <= 50; ++size) {
+    for (std::size_t from = 0; from <= size; ++from) {
+      // A buffer of its own, so that a sanitizer sees a read outside.
+      std::vector<char> text(size, '~');
+      const auto found = [&] {
+        return find_special(text.data(), text.data() + from, text.data() + size) - text.data();
+      };
+      CHECK(found() == static_cast<std::ptrdiff_t>(size));
+      for (std::size_t at = 0; at < size; ++at) {
+        for (const char special : {'"', '\\', '\0', '\x1F'}) {
+          text[at] = special;
+          CHECK(found() == static_cast<std::ptrdiff_t>(at < from ? size : at));
+        }
+        text[at] = '\xFF';
+      }
+    }
+  }
+}
+
 TEST_CASE("the place of the first byte that is not UTF-8 is found") {
   CHECK(find_invalid_utf8("") == std::string::npos);
   CHECK(find_invalid_utf8("a\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80") == std::string::npos);

@@ -364,8 +364,9 @@ std::vector<NamedItem> hostile_items(const KeySchema& schema) {
       {{"S", Value(Map{{"S", Value(std::string("S"))}, {"M", Value(Map{{"N", Value(Number::of(1))}})}})},
        {"in", Value(Map{{schema.partition.name, Value(std::string("not the key"))}})}});
   add("names that differ by case", {{"Id_", Value(Number::of(1))}, {"id_", Value(Number::of(2))}});
-  // 32 levels as the service counts them: the attribute is the first, what lies in 31 maps or lists the last.
-  add("32 levels", {{"m", nested(31, true, Value(std::string("leaf")))}, {"l", nested(31, false, Value(Map{}))}});
+  // 32 levels as the service counts them: the attribute is the first, a leaf inside 31 maps or lists the last. It
+  // refuses a list or map on the last level, empty or not.
+  add("32 levels", {{"m", nested(31, true, Value(std::string("leaf")))}, {"l", nested(30, false, Value(List{}))}});
   add("every type in a list",
       {{"l", Value(List{Value(std::string("s")), Value(Number::of(-1)), Value(Binary{"\x80"}), Value(true),
                         Value(Null{}), Value(List{}), Value(Map{}), Value(StringSet{{"a"}}),
@@ -374,9 +375,9 @@ std::vector<NamedItem> hostile_items(const KeySchema& schema) {
   for (int i = 0; i < 1000; ++i) wide.emplace(fmt::format("a{:04}", i), Value(Number::of(i)));
   add("a thousand attributes", std::move(wide));
   add("a name of 10,000 bytes", {{std::string(10'000, 'n'), Value(true)}});
-  // 400 KB to the byte, for any key, less 64 bytes for what a target or its fake may count differently in numbers.
-  add("400 KB", {{"fill", Value(std::string())}});
-  items.back().item["fill"] = Value(std::string(kItemBytesMax - 64 - item_size(items.back().item), 'x'));
+  add("400 KB to the byte", {{"fill", Value(std::string())}});
+  Item& largest = items.back().item;
+  largest["fill"] = Value(std::string(kItemBytesMax - item_size(largest), 'x'));
   return items;
 }
 

@@ -126,7 +126,7 @@ void append_json_string(std::string& out, std::string_view text) {
   const char* at = text.data();
   const char* const end = at + text.size();
   for (;;) {
-    const char* const special = find_special(at, end);
+    const char* const special = find_special(text.data(), at, end);
     out.append(at, special);
     if (special == end) break;
     at = special + 1;

@@ -240,6 +240,16 @@ TEST_CASE("every hostile item comes back from its text") {
   }
 }
 
+TEST_CASE("the largest hostile item is 400 KB, to the byte") {
+  for (const KeyType type : {KeyType::S, KeyType::N, KeyType::B}) {
+    std::size_t largest = 0;
+    for (const NamedItem& hostile : hostile_items({{"pk", type}, {}})) {
+      largest = std::max(largest, item_size(hostile.item));
+    }
+    CHECK(largest == kItemBytesMax);
+  }
+}
+
 TEST_CASE("a text cut or altered anywhere is refused or read as another valid item") {
   CHECK(rc::check([](std::uint64_t seed) {
     base::Rng rng(seed);

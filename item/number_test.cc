@@ -5,6 +5,7 @@
 
 #include "base/rng.h"
 #include "item/gen.h"
+#include "item/number_vectors.h"
 
 namespace moveout::item {
 namespace {
@@ -35,6 +36,13 @@ TEST_CASE("a number has one text, whatever it was written as") {
   CHECK(canonical("1234567890123456789.0123456789012345678") == "1234567890123456789.0123456789012345678");
   CHECK(canonical("10000000000000000000") == "10000000000000000000");
   CHECK(canonical("0.00000000000000000001") == "0.00000000000000000001");
+}
+
+TEST_CASE("numbers are read and written as another language's decimals are") {
+  for (const NumberVector& vector : kNumberVectors) {
+    CAPTURE(std::string(vector.text));
+    CHECK(canonical(vector.text) == vector.canonical);
+  }
 }
 
 TEST_CASE("38 significant digits are held, 39 are refused, zeros around them do not count") {
