@@ -148,7 +148,7 @@ def main():
         def move():
             # The ceiling stretches the copy of a small table to a few seconds, so that there is something to see and to kill.
             return program.start("run", "--from", dynamodb.url(TABLE), "--to", f"sqlite:{path}", "--until", "in-sync",
-                                 "--max-rcu", "250")
+                                 "--max-rcu", "100")
 
         say("an application starts to write to it: puts, updates and deletes without pause")
         say(f"moveout run --from dynamodb://us-east-1/{TABLE} --to sqlite:orders.db --until in-sync")

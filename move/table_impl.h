@@ -1,0 +1,96 @@
+// TableMove's inside: one table's parts and the phases over them. table_move.cc opens and copies, table_sync.cc gets in
+// sync.
+#pragma once
+
+#include <fmt/format.h>
+
+#include "backfill/scan_backfill.h"
+#include "move/adapters.h"
+#include "move/table_move.h"
+
+namespace moveout::move {
+
+class TableMove::Impl {
+ public:
+  Impl(TableSpec spec, Options options, Seams seams, Owner owner, std::unique_ptr<target::Target> target, base::Rng rng)
+      : spec_(std::move(spec)),
+        options_(options),
+        seams_(seams),
+        rng_(rng),
+        target_(std::move(target)),
+        state_(seams.store, owner, spec_.source),
+        poison_(seams.store, spec_.source),
+        quarantine_(poison_, seams.log),
+        checkpoint_sink_(state_),
+        writer_(*target_, quarantine_, checkpoint_sink_, seams.clock, rng_.fork(), seams.log),
+        changed_(seams.disk, seams.worker, "changed-" + file_name(spec_.source)),
+        observer_(changed_) {}
+
+  base::Task<base::Result<>> run();
+  base::Task<base::Result<>> copy();
+  base::Task<base::Result<>> finish();
+  Snapshot snapshot() const;
+  TableResult result() const;
+  const TableSpec& spec() const { return spec_; }
+  void pause(bool on) {
+    paused_ = on;
+    if (backfill_) backfill_->pause(on);
+  }
+
+ private:
+  static std::string file_name(const std::string& table);
+  void enter(Phase phase);
+
+  base::Task<base::Result<>> open_source();
+  base::Task<base::Result<>> open_target(target::Mode mode);
+  base::Task<base::Result<>> open_capture();
+  base::Task<base::Result<>> open_era(std::string stream_arn, bool level_triggered);
+  void build_backfill();
+  void build_replay();
+  void build_verify();
+
+  base::Task<base::Result<>> load_changed();
+  base::Task<base::Result<>> phases();
+  base::Task<base::Result<>> back_fill();
+  base::Task<base::Result<>> catch_up();
+  base::Task<base::Result<>> verify_all();
+  base::Task<base::Result<>> reach_sync();
+  base::Task<base::Result<>> compare_changed();
+  base::Task<base::Result<>> follow();
+  base::Task<base::Result<>> claim();
+
+  item::Version backfill_version() const { return {state_.era()->number, item::Band::Backfill, state_.era()->t0_us}; }
+  std::string era_prefix() const { return fmt::format("e{}/", state_.era()->number); }
+
+  TableSpec spec_;
+  Options options_;
+  Seams seams_;
+  base::Rng rng_;
+  std::unique_ptr<target::Target> target_;
+  TableState state_;
+  state::PoisonStore poison_;
+  StateQuarantine quarantine_;
+  StateCheckpoints checkpoint_sink_;
+  target::Writer writer_;
+  verify::ChangedKeys changed_;
+  ChangedObserver observer_;
+
+  aws::TableDescription table_;
+  std::map<std::string, std::string> checkpoints_;
+  std::optional<backfill::ScanBackfill> backfill_;
+  std::optional<state::VersionAllotter> allotter_;
+  std::optional<replay::Replayer> replayer_;
+  std::optional<ReplaySink> replay_sink_;
+  std::optional<capture::StreamCapture> capture_;
+  std::optional<CaptureWatermark> watermark_;
+  std::optional<verify::Verifier> verifier_;
+
+  Phase phase_ = Phase::Capture;
+  bool paused_ = false;
+  double sample_rcu_ = 0;
+  double compare_rcu_ = 0;
+  std::optional<base::Steady> off_since_;  // differences stand since then
+  TableResult result_;
+};
+
+}  // namespace moveout::move
