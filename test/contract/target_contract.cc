@@ -5,6 +5,7 @@
 #include "base/rng.h"
 #include "base/task_group.h"
 #include "test/contract/worlds.h"
+#include "test/doubles/random_items.h"
 
 using namespace moveout;
 using namespace moveout::test;
@@ -120,6 +121,35 @@ TEST_CASE_TEMPLATE("hostile items come back exactly, by key and by scan", World,
   const auto rows = all_rows(world, *to, 5);
   CHECK(rows.size() == wanted.size());
   for (const auto& [id, json] : wanted) CHECK(item::to_json(rows.at(key_of(id).encoded()).item) == json);
+}
+
+TEST_CASE_TEMPLATE("random items of every type come back exactly, whatever columns were inferred", World, WORLDS) {
+  for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+    CAPTURE(seed);
+    base::Rng rng(seed);
+    const item::KeySchema key = two_part_key();
+    schema::Sampler sampler(key);
+    std::map<std::string, std::string> wanted;
+    item::Batch batch, changes;
+    for (std::uint64_t n = 0; n < 150; ++n) {
+      item::Item item = random_item(rng, n);
+      const std::string json = item::to_json(item), encoded = item::key_of(key, item).value().encoded();
+      if (n < 40) REQUIRE(sampler.see(json));
+      batch.add_copy(encoded, backfill(), json);
+      if (rng.chance(3)) item = changed_item(rng, item);
+      wanted[encoded] = item::to_json(item);
+      if (wanted[encoded] != json) changes.add_copy(encoded, change(7), wanted[encoded]);
+    }
+    const std::string columns = schema::to_text(sampler.columns(schema::Dialect::Sqlite));
+    World world;
+    auto to = world.process();
+    REQUIRE(run_task(world.io, to->open("run", 1, {"t", key, columns}, Mode::Run, false)));
+    CHECK(run_task(world.io, to->apply(batch, {}))->count(kA) == batch.size());
+    CHECK(run_task(world.io, to->apply(changes, {}))->count(kA) == changes.size());
+    const auto rows = all_rows(world, *to, 40);
+    CHECK(rows.size() == wanted.size());
+    for (const auto& [encoded, json] : wanted) CHECK(item::to_json(rows.at(encoded).item) == json);
+  }
 }
 
 TEST_CASE_TEMPLATE("keys of every type are kept apart and found again", World, WORLDS) {
