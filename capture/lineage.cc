@@ -238,6 +238,8 @@ bool Lineage::children_expected() const {
 
 bool Lineage::all_since(Steady instant, Steady Node::* reached_at) const {
   if (!started_ || !listed_at_ || *listed_at_ <= instant || orphans_ > 0) return false;
+  // A stream that is on always has a shard: where none shows, a listing left it out, and nothing is proved.
+  if (open_.empty() && unsettled_.empty()) return false;
   for (const std::string& id : open_) {
     const Node& node = nodes_.at(id);
     if (node.phase != Phase::Reading || node.*reached_at <= instant) return false;

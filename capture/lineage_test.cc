@@ -349,6 +349,16 @@ TEST_CASE(
   CHECK(s.lineage.at_tip_since(x + 10s));
 }
 
+TEST_CASE("after a restart a listing without any shard is no tip, whatever was known before") {
+  Script s;
+  REQUIRE(s.ready({open("A")}) == Ids{"A"});
+  s.restart();
+  s.wait(10s);
+  const Steady x = s.steady - 5s;
+  CHECK(s.ready({}) == Ids{});
+  CHECK(!s.lineage.at_tip_since(x));
+}
+
 TEST_CASE("no shard listed is no tip") {
   Script s;
   s.ready({});
