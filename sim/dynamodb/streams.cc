@@ -99,9 +99,10 @@ Api<std::string> Server::describe_stream(const Object& args) {
   std::vector<const StreamShard*> shown;
   for (auto& shard : stream->shards()) {
     if (shard->described > now || (now >= shard->missing_from && now < shard->missing_to)) continue;
-    // For some seconds a shard that was listed may be left out: less than the minute that makes an absent parent
+    // For some seconds a young child that was listed may be left out: less than the minute that makes an absent parent
     // history, and never twice.
-    if (shard->missing_to == Micros(0) && faults_.strikes(Fault::MissingShard)) {
+    const bool young = !shard->parent.empty() && now - shard->opened < stream->options().child_hidden_max;
+    if (young && shard->missing_to == Micros(0) && faults_.strikes(Fault::MissingShard)) {
       shard->missing_from = now;
       shard->missing_to = now + Micros(1 + rng_.below(40'000'000));
       continue;
