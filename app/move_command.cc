@@ -22,6 +22,7 @@ move::Options options_of(const Context& context, bool is_aws) {
   const Command& command = context.command;
   move::Options options;
   options.until_in_sync = command.until_in_sync;
+  options.finish_when_copied = command.name == "scan";
   options.new_backfill = command.new_backfill;
   options.accept_quarantine = command.accept_quarantine;
   options.enable_stream = command.enable_stream && context.config.enable_stream;
@@ -127,8 +128,8 @@ Task<Result<>> set_stage(Context& context, Stage& stage, base::Rng& rng, move::J
   if (context.command.max_rcu >= 0) {
     for (move::TableSpec& table : stage.tables) table.max_rcu = context.command.max_rcu;
   }
-  stage.targets =
-      std::make_unique<Targets>(context.config.target, context.target_worker, context.executor, context.log);
+  stage.targets = std::make_unique<Targets>(context.config.target, context.target_worker, context.executor,
+                                            context.clock, context.log);
   co_return Result<>();
 }
 
@@ -170,6 +171,18 @@ Task<Ending> run_move(Context context, move::Job job) {
   ending.result = co_await group.run_beside(stage.move->run(job));
   context.reporter.progress(*stage.move);
   ending.results = stage.move->results();
+  // A complete file needs no memory of how it came to be; the next scan of the same name begins anew.
+  if (ending.result && context.command.name == "scan" && context.command.state_dir.empty()) {
+    stage.move.reset();
+    stage.targets.reset();
+    stage.store.reset();
+    stage.disk.reset();
+    stage.lock.reset();
+    std::error_code left_behind;
+    std::filesystem::remove_all(context.state_dir, left_behind);
+    if (left_behind)
+      context.log.warn("scan.state_stays", {{"folder", context.state_dir}, {"why", left_behind.message()}});
+  }
   co_return ending;
 }
 

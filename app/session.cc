@@ -77,12 +77,13 @@ Result<std::unique_ptr<Source>> Source::connect(const Url& url, base::Executor e
   return source;
 }
 
-Targets::Targets(Url url, base::Worker& worker, base::Executor executor, base::Log& log)
-    : url_(std::move(url)), worker_(worker), executor_(std::move(executor)), log_(log) {}
+Targets::Targets(Url url, base::Worker& worker, base::Executor executor, base::Clock& clock, base::Log& log)
+    : url_(std::move(url)), worker_(worker), executor_(std::move(executor)), clock_(clock), log_(log) {}
 
 std::unique_ptr<target::Target> Targets::make(const move::TableSpec&) {
   if (url_.scheme == Scheme::File) {
-    return target::file::make_target(target::file::Options{.path = url_.path}, worker_, executor_, log_);
+    return target::file::make_target(target::file::Options{.path = url_.path, .clock = &clock_}, worker_, executor_,
+                                     log_);
   }
   MOVEOUT_ASSERT(url_.scheme == Scheme::Sqlite);
   if (!database_) {

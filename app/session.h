@@ -53,13 +53,14 @@ class Source {
 // Makes the targets of one move: tables that go into one SQLite file share its connection.
 class Targets {
  public:
-  Targets(Url url, base::Worker& worker, base::Executor executor, base::Log& log);
+  Targets(Url url, base::Worker& worker, base::Executor executor, base::Clock& clock, base::Log& log);
   std::unique_ptr<target::Target> make(const move::TableSpec& table);
 
  private:
   Url url_;
   base::Worker& worker_;
   base::Executor executor_;
+  base::Clock& clock_;
   base::Log& log_;
   std::shared_ptr<target::sqlite::Database> database_;
 };

@@ -25,7 +25,7 @@ struct Totals {
   std::vector<move::TableResult> results;
 };
 
-Task<Result<>> tick(Context& context, const std::string& table, const verify::Verifier& verifier) {
+Task<Result<>> tick(Context& context, std::string table, const verify::Verifier& verifier) {
   for (;;) {
     co_await context.clock.sleep_for(std::chrono::seconds(1));
     const verify::VerifyProgress at = verifier.progress();
@@ -137,7 +137,7 @@ Task<Ending> run_verify(Context context) {
   if (!lock) co_return ended(lock.error());
   Result<std::unique_ptr<state::PosixDisk>> disk = state::PosixDisk::open(folder);
   if (!disk) co_return ended(disk.error());
-  Targets targets(context.config.target, context.target_worker, context.executor, context.log);
+  Targets targets(context.config.target, context.target_worker, context.executor, context.clock, context.log);
   Totals totals;
   base::TaskGroup group(context.executor);
   group.start(stop_by_signal(context));

@@ -73,6 +73,7 @@ struct TableSpec {
 
 struct Options {
   bool until_in_sync = false;
+  bool finish_when_copied = false;  // copy: nothing of moveout's own stays in the target
   bool new_backfill = false;
   bool accept_quarantine = false;
   bool enable_stream = true;

@@ -282,6 +282,10 @@ Task<Result<>> TableMove::Impl::copy() {
     if (Result<> sealed = co_await target_->seal(); !sealed) co_return sealed;
     if (Result<> kept = co_await state_.set_stage(Stage::Copied); !kept) co_return kept;
   }
+  if (options_.finish_when_copied) {
+    if (Result<> finished = co_await target_->finish(); !finished) co_return finished;
+    if (Result<> kept = co_await state_.set_stage(Stage::Finished); !kept) co_return kept;
+  }
   const backfill::ScanProgress progress = backfill_->progress();
   result_.phase = Phase::Backfill;
   result_.items = progress.items;

@@ -186,7 +186,10 @@ def test_scan_writes_every_item_as_a_json_line(moveout, dynamodb, table, tmp_pat
     items = read_lines(gzip.decompress(data) if name.endswith(".gz") else data)
     assert done.result["items"] == len(items) == count(dynamodb, table)
     assert sorted(json.dumps(sets_sorted(i), sort_keys=True) for i in items) == scanned(dynamodb, table)
-    assert moveout.run("scan", "--from", dynamodb.url(table), "--to", name, "--state", "new").exit_code == 2
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == [name]
+    assert moveout.run("scan", "--from", dynamodb.url(table), "--to", name).exit_code == 2
+    (tmp_path / name).unlink()
+    assert moveout.run("scan", "--from", dynamodb.url(table), "--to", name).result["items"] == len(items)
 
 
 def test_scan_to_stdout_keeps_events_on_stderr(moveout, dynamodb, table):
