@@ -28,6 +28,7 @@ void World::arm_blows(Program& program, Phase phase) {
 void World::strike(Blow& blow, int program_number) {
   Program* program = alive(program_number);
   if (at_rest() || ended_ || program == nullptr) return;
+  if (blow.fault == Fault::Tamper && faults_.phase() != Phase::Backfill) return;
   if (blow.fault != Fault::DiskFull && blow.fault != Fault::TargetDown) faults_.count(blow.fault);
   trace_.note("blow: {} in {}", name_of(blow.fault), name_of(faults_.phase()));
   switch (blow.fault) {
@@ -82,6 +83,8 @@ void World::strike(Blow& blow, int program_number) {
       for (auto& [name, identity] : server_.identities()) identity.denied.insert(kActions[rng_.below(6)]);
       return;
     }
+    case Fault::Tamper:
+      return tamper();
     default:
       MOVEOUT_ASSERT(false);
   }
@@ -117,6 +120,26 @@ void World::remake_table() {
   trace_.note("the table is another one now");
   if (rng_.chance(2)) table.enable_stream(View::NewAndOldImages, scheduler_.now());
   workload_->burst(40);
+}
+
+// Verify must find it, whichever way it is wrong: a row less, a row changed, a row more.
+void World::tamper() {
+  const std::uint64_t way = rng_.below(3);
+  tampered_ = true;
+  if (plan_.target == TargetKind::Sqlite) {
+    tampered_ = tamper_with_sqlite(machine_, scheduler_, plan_.key, way);
+    return;
+  }
+  for (auto& [key, row] : memory_.rows) {
+    if (!row.image || !rng_.chance(5)) continue;
+    if (way == 0) row.image = nullptr;
+    if (way != 0) {
+      item::Item item = *item::parse_item(*row.image);
+      item["tampered"] = item::Value(true);
+      row.image = std::make_shared<const std::string>(item::to_json(item));
+    }
+    if (way != 2) return;
+  }
 }
 
 void World::flip_bit() {

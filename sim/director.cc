@@ -305,13 +305,15 @@ bool World::judge_error(Program& program, const base::Error& error) {
       if (!plan_.refuses_nul || accept_quarantine_) return unexpected();
       accept_quarantine_ = true;
       return true;
+    case ErrorKind::Differences:
+      person_must_decide_ = tampered_;
+      return tampered_ ? false : unexpected();
     case ErrorKind::NotFound:
     case ErrorKind::Usage:
     case ErrorKind::Conflict:
     case ErrorKind::TooLarge:
     case ErrorKind::Expired:
     case ErrorKind::Trimmed:
-    case ErrorKind::Differences:
       return unexpected();
   }
   return unexpected();

@@ -88,6 +88,8 @@ std::string_view name_of(Fault fault) {
       return "credentials_expire";
     case Fault::Denied:
       return "denied";
+    case Fault::Tamper:
+      return "tamper";
     case Fault::Count_:
       break;
   }

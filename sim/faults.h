@@ -54,6 +54,7 @@ enum class Fault : std::uint8_t {
   Hostile,            // items at every limit
   CredentialsExpire,  // in the middle of a batch
   Denied,             // a right is taken away
+  Tamper,             // a stranger writes to the target before it is verified
   Count_
 };
 inline constexpr std::size_t kFaults = static_cast<std::size_t>(Fault::Count_);

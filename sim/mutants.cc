@@ -8,14 +8,180 @@ namespace {
 
 void rate(Plan& plan, Fault fault, std::uint64_t one_in) { plan.one_in[static_cast<std::size_t>(fault)] = one_in; }
 
-void add_kill(Plan& plan, Phase phase, std::uint64_t boundary) {
-  plan.blows.push_back({Fault::Kill, phase, boundary, 0, false});
+void blow(Plan& plan, Fault fault, Phase phase, std::uint64_t after) {
+  plan.blows.push_back({fault, phase, after, 0, false});
+}
+
+void sqlite(Plan& plan) { plan.target = TargetKind::Sqlite; }
+
+// A gap of which the operator knows: deletes fall into it, and a new era follows.
+void with_a_gap(Plan& plan) {
+  blow(plan, Fault::StreamOff, Phase::Verify, 100'000);
+  plan.until_in_sync = false;
+}
+
+void with_kills_in_backfill(Plan& plan) {
+  plan.preload = std::max<std::size_t>(plan.preload, 150);
+  plan.keys = std::max(plan.keys, plan.preload + 50);
+  plan.segments = 6;
+  plan.workers = 3;
+  plan.server.page_items = 5;
+  for (std::uint64_t boundary : {60, 90, 140, 200}) blow(plan, Fault::Kill, Phase::Backfill, boundary);
+}
+
+void with_kills_in_replay(Plan& plan) {
+  for (std::uint64_t boundary : {9, 25, 60, 120}) blow(plan, Fault::Kill, Phase::Replay, boundary);
+  for (std::uint64_t boundary : {30, 90}) blow(plan, Fault::Kill, Phase::Verify, boundary);
+}
+
+void with_rolls(Plan& plan) {
+  plan.roll_one_in = 30;
+  plan.stream.shards = 2;
+  with_kills_in_replay(plan);
+}
+
+void with_hidden_children(Plan& plan) {
+  with_rolls(plan);
+  rate(plan, Fault::ChildrenOneByOne, 1);
+}
+
+void with_short_pages(Plan& plan) {
+  with_rolls(plan);
+  rate(plan, Fault::ShortPage, 2);
+  rate(plan, Fault::EmptyPage, 3);
+}
+
+void with_many_shards(Plan& plan) {
+  plan.roll_one_in = 30;
+  plan.stream.shards = 3;
+  rate(plan, Fault::ShortListing, 1);
+}
+
+void level_triggered(Plan& plan) {
+  plan.view = View::KeysOnly;
+  plan.stream_at_start = true;
+}
+
+void level_triggered_and_late(Plan& plan) {
+  level_triggered(plan);
+  plan.target = TargetKind::Memory;
+  rate(plan, Fault::PartialBatch, 4);
+  rate(plan, Fault::LateRequest, 40);
+  blow(plan, Fault::Zombie, Phase::Replay, 50'000);
+  blow(plan, Fault::Zombie, Phase::Verify, 50'000);
+}
+
+void with_tampering(Plan& plan) {
+  blow(plan, Fault::Tamper, Phase::Backfill, 30'000);
+  plan.preload = std::max<std::size_t>(plan.preload, 150);
+  plan.keys = std::max(plan.keys, plan.preload + 50);
+  plan.server.page_items = 5;
+}
+
+void with_zombies(Plan& plan) {
+  sqlite(plan);
+  blow(plan, Fault::Zombie, Phase::Backfill, 60'000);
+  blow(plan, Fault::Zombie, Phase::Replay, 60'000);
+  blow(plan, Fault::TwoCoordinators, Phase::Verify, 60'000);
+}
+
+void with_garbled_answers(Plan& plan) { rate(plan, Fault::Garbled, 12); }
+
+void with_an_outage(Plan& plan) {
+  with_kills_in_backfill(plan);
+  blow(plan, Fault::CredentialsExpire, Phase::Backfill, 30'000);
+  blow(plan, Fault::Denied, Phase::Backfill, 50'000);
+}
+
+void with_empty_scan_pages(Plan& plan) {
+  with_kills_in_backfill(plan);
+  rate(plan, Fault::EmptyPage, 3);
+}
+
+void with_stale_reads(Plan& plan) {
+  plan.stream_at_start = false;
+  plan.view = View::NewAndOldImages;
+  plan.server.enabling_max = Micros(1000);
+  plan.server.stale_max = Micros(20'000'000);
+  rate(plan, Fault::StaleRead, 1);
+}
+
+void with_false_tips(Plan& plan) {
+  plan.tip_wait = base::Millis(3000);
+  plan.tip_pages = 3;
+  plan.stream.shards = 3;
+  rate(plan, Fault::EmptyPage, 2);
+  rate(plan, Fault::ShortPage, 1);
+}
+
+void with_a_partial_target(Plan& plan) {
+  plan.target = TargetKind::Memory;
+  rate(plan, Fault::PartialBatch, 3);
+  blow(plan, Fault::TargetDown, Phase::Replay, 20'000);
+}
+
+void with_refusals(Plan& plan) {
+  plan.target = TargetKind::Memory;
+  plan.refuses_nul = true;
+  plan.hostile = true;
+}
+
+void with_a_long_rest(Plan& plan) {
+  blow(plan, Fault::Trim, Phase::Replay, 40);
+  blow(plan, Fault::Trim, Phase::Verify, 40);
+}
+
+void with_power_losses(Plan& plan) {
+  sqlite(plan);
+  with_kills_in_replay(plan);
+  for (std::uint64_t boundary : {40, 80}) blow(plan, Fault::PowerLoss, Phase::Verify, boundary);
 }
 
 }  // namespace
 
 const std::vector<Mutant>& mutants() {
-  static const std::vector<Mutant> all = {};
+  static const std::vector<Mutant> all = {
+      // §1: each of I1 … I4 removed
+      {"eventual_scan", "I1: the back-fill reads without ConsistentRead", with_stale_reads},
+      {"fold_tie", "I2: two changes of one second get one version", nullptr},
+      {"tombstone_forgotten", "I3: a delete leaves no guard behind", sqlite},
+      {"checkpoint_before_ack", "I4: a segment's checkpoint moves before the target has its page",
+       with_kills_in_backfill},
+      {"checkpoint_before_data", "I4: checkpoints are committed before the data", with_power_losses},
+      // §2
+      {"guard_on_key_only", "apply without comparing versions", sqlite},
+      {"backfill_ignores_guard", "insert if absent: a deleted key comes back", sqlite},
+      {"backfill_version_high", "the back-fill's versions are in the band of changes", nullptr},
+      {"band_before_era", "an old change beats the new back-fill", [](Plan& plan) { sqlite(plan), with_a_gap(plan); }},
+      {"no_sweep", "a new era does not remove what only an old one put there", with_a_gap},
+      {"fold_no_inherit", "the same second's child shard gets lower versions than its parent", with_rolls},
+      {"seq_without_prev", "the sequence number is saved without the fold's last value", with_kills_in_replay},
+      {"finished_row_dropped_before_child", "a finished shard's row goes before its child has started", with_rolls},
+      {"sequence_compared_as_string", "sequence numbers compared as text", with_kills_in_replay},
+      {"version_after_read", "level-triggered: the version is allotted after the read", level_triggered_and_late},
+      {"allot_without_owner", "level-triggered: versions allotted by a deposed worker", level_triggered_and_late},
+      {"no_owner_check", "a deposed process goes on writing", with_zombies},
+      {"start_at_latest", "a shard is read from LATEST", nullptr},
+      {"skip_to_trim_horizon", "trimmed records are skipped silently", with_a_long_rest},
+      // §7
+      {"child_before_parent", "children are read beside their parent", with_rolls},
+      {"closed_shard_done_half_read", "a closed shard is marked done half-read", with_short_pages},
+      {"one_of_two_children_missed", "one of two children is missed", with_hidden_children},
+      {"first_listing_page_only", "only the first page of shards is seen", with_many_shards},
+      {"empty_page_is_tip", "an empty page is taken for the tip", with_false_tips},
+      {"empty_page_is_end", "an empty page of a scan is taken for its end", with_empty_scan_pages},
+      {"drop_failed_put", "a failed write is logged and passed over", with_a_partial_target},
+      {"refused_are_dropped", "what the target cannot hold is dropped without a word", with_refusals},
+      {"restart_from_nothing", "a restart finds no checkpoints and replays from the start", with_kills_in_replay},
+      {"segment_count_recomputed", "the number of segments is computed anew on resume", with_kills_in_backfill},
+      {"scan_error_skips_page", "a page that cannot be read is passed over", with_an_outage},
+      {"replace_keeps_old_attributes", "a put is applied as an update", sqlite},
+      {"aws-crc-unchecked", "a page whose checksum is wrong is used", with_garbled_answers},
+      // §5
+      {"verify_source_side_only", "verify looks from the source's side only", with_tampering},
+      {"verify_count_only", "verify compares counts, not contents", with_tampering},
+      {"verify_values_only", "verify compares values twice, whatever is still on its way", with_rolls},
+  };
   return all;
 }
 

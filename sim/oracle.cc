@@ -130,6 +130,30 @@ Result<Contents> read_sqlite(Machine& machine, Scheduler& scheduler, const item:
   return read_rows(db.get(), schema);
 }
 
+bool tamper_with_sqlite(Machine& machine, Scheduler& scheduler, const item::KeySchema& schema, std::uint64_t way) {
+  Process stranger(scheduler, "stranger");
+  Vfs vfs(machine, stranger, scheduler);
+  sqlite3* raw = nullptr;
+  const int opened = sqlite3_open_v2("target.db", &raw, SQLITE_OPEN_READWRITE, vfs.name().c_str());
+  const Db db(raw);
+  if (opened != SQLITE_OK) return false;
+  std::string partition = schema.partition.name;
+  for (std::size_t at = 0; (at = partition.find('"', at)) != std::string::npos; at += 2) partition.insert(at, 1, '"');
+  const std::string one = fmt::format(R"(WHERE "{0}" = (SELECT "{0}" FROM orders LIMIT 1 OFFSET 3))", partition);
+  std::string sql = "DELETE FROM orders " + one;
+  if (way == 1) sql = R"(UPDATE orders SET attributes = '{"tampered":{"BOOL":true}}' )" + one;
+  if (way == 2) {
+    const auto stranger_key = [](item::KeyType type) {
+      return type == item::KeyType::S ? "'stranger'" : type == item::KeyType::N ? "424242424242" : "x'7374'";
+    };
+    const std::string sort = schema.sort ? fmt::format(R"(, "{}")", schema.sort->name) : "";
+    const std::string value = schema.sort ? fmt::format(", {}", stranger_key(schema.sort->type)) : "";
+    sql = fmt::format(R"(INSERT INTO orders("{}"{}) VALUES({}{}))", partition, sort,
+                      stranger_key(schema.partition.type), value);
+  }
+  return sqlite3_exec(db.get(), sql.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK && sqlite3_changes(db.get()) > 0;
+}
+
 Contents read_memory(const MemoryDatabase& database) {
   Contents contents;
   for (auto& [key, row] : database.rows) {

@@ -76,6 +76,7 @@ void draw_blows(Plan& plan, base::Rng& rng) {
   maybe(Fault::BitFlip, 16, 300'000);
   maybe(Fault::CredentialsExpire, 6, 300'000);
   maybe(Fault::Denied, 16, 300'000);
+  if (rng.chance(30)) plan.blows.push_back({Fault::Tamper, Phase::Backfill, rng.below(60'000), 0, false});
 }
 
 }  // namespace

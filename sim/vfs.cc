@@ -29,7 +29,7 @@ struct Handle {
   sqlite3_file base;
   Vfs::Impl* owner;
   std::shared_ptr<File>* file;  // owned; SQLite gives raw memory
-  std::string* sync_folder_of;  // owned; a log or journal made anew: its first sync also syncs its folder
+  std::string* sync_folder_of;  // owned; a log or journal: its first sync also syncs its folder
 };
 
 Handle& of(sqlite3_file* file) { return *reinterpret_cast<Handle*>(file); }
@@ -206,21 +206,19 @@ int open(sqlite3_vfs* vfs, const char* name, sqlite3_file* raw, int flags, int* 
   raw->pMethods = nullptr;
   if (!impl.process.step()) return SQLITE_IOERR;
   std::shared_ptr<File> file;
-  bool made = false;
   if (name == nullptr) {
     file = std::make_shared<File>();
   } else {
     file = impl.machine.find(name);
     if (!file && (flags & SQLITE_OPEN_CREATE) == 0) return SQLITE_CANTOPEN;
-    made = !file;
-    if (made) file = impl.machine.find_or_make(name);
+    if (!file) file = impl.machine.find_or_make(name);
   }
   Handle& handle = of(raw);
   handle.owner = &impl;
   handle.file = new std::shared_ptr<File>(std::move(file));
-  // As SQLite's own VFS on Unix does.
+  // As SQLite's own VFS on Unix does, whether the file was there or not.
   const bool log = (flags & (SQLITE_OPEN_WAL | SQLITE_OPEN_MAIN_JOURNAL | SQLITE_OPEN_SUPER_JOURNAL)) != 0;
-  handle.sync_folder_of = made && log ? new std::string(name) : nullptr;
+  handle.sync_folder_of = log && (flags & SQLITE_OPEN_CREATE) != 0 ? new std::string(name) : nullptr;
   raw->pMethods = &kMethods;
   impl.handles.insert(&handle);
   if (out_flags != nullptr) *out_flags = flags;

@@ -72,6 +72,7 @@ class World final : public Observer {
   void switch_stream_off();
   void remake_table();
   void flip_bit();
+  void tamper();
   Program* alive(int number);
 
   void come_to_rest();
@@ -120,6 +121,7 @@ class World final : public Observer {
   bool keys_were_taken_ = false;
   bool rights_were_taken_ = false;
   bool schema_changed_ = false;
+  bool tampered_ = false;
 };
 
 }  // namespace moveout::sim

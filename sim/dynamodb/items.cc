@@ -283,7 +283,12 @@ Api<std::string> Server::scan(const Object& args) {
   std::int64_t page = std::min(*limit, static_cast<std::int64_t>(options_.page_items));
   if (faults_.strikes(Fault::ShortPage))
     page = std::min<std::int64_t>(page, 1 + static_cast<std::int64_t>(rng_.below(3)));
-  for (; at != rows.end() && segment_of(at->first.hash) == *segment; ++at) {
+  // A page may be empty and still not the last: it names the key it began after.
+  if (args.contains("ExclusiveStartKey") && faults_.strikes(Fault::EmptyPage)) {
+    last = fmt::format(R"(,"LastEvaluatedKey":{})", json::serialize(args.at("ExclusiveStartKey")));
+    page = 0;
+  }
+  for (; page > 0 && at != rows.end() && segment_of(at->first.hash) == *segment; ++at) {
     const Text state = read(at->second, !stale, by);
     if (!state) continue;
     if (count != 0) items += ',';
