@@ -87,7 +87,9 @@ Task<Result<>> TableMove::Impl::reach_sync() {
     }
     result_.hot = changed_.size();
     const std::uint64_t hot_max = std::max<std::uint64_t>(10, result_.items / 1000);
-    if (result_.hot <= hot_max && capture_->at_tip_since(start)) break;
+    // The comparison may have taken long: a shard that nobody could read meanwhile would end *in sync* at once.
+    const bool lately = capture_->progress().behind <= options_.lag_ends_sync;
+    if (result_.hot <= hot_max && lately && capture_->at_tip_since(start)) break;
     co_await seams_.clock.sleep_for(base::Millis(100));
   }
   capture_->hurry(false);
