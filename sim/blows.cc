@@ -95,6 +95,7 @@ void World::switch_stream_off() {
   Stream* stream = table->stream();
   if (stream == nullptr || !stream->on()) return;
   gap_at_ = scheduler_.now();
+  gap_ever_ = true;
   table->disable_stream();
   const int lost = static_cast<int>(rng_.below(20));
   if (rng_.chance(4)) return;  // and nobody switches it on again
@@ -110,6 +111,7 @@ void World::switch_stream_off() {
 
 void World::remake_table() {
   gap_at_ = scheduler_.now();
+  gap_ever_ = true;
   server_.drop_table("orders");
   TableSpec spec{"orders", plan_.key, plan_.ttl ? "expires" : "", plan_.stream};
   if (rng_.chance(5)) {

@@ -125,7 +125,8 @@ Task<Result<Outcomes>> MemoryTarget::apply(item::Batch batch, target::Checkpoint
   }
   const bool in_part = checkpoints.empty() && faults_.strikes(Fault::PartialBatch);
   auto answer = std::make_shared<std::optional<Result<Outcomes>>>();
-  const Micros there = latency();
+  Micros there = latency();
+  if (faults_.strikes(Fault::SlowAnswer)) there += Micros(rng_.below(4'000'000));
   MemoryTarget then(database_, scheduler_, process_, faults_, rng_.fork(), trace_, options_);
   then.owner_ = owner_;
   scheduler_.call_after(there, [answer, batch, checkpoints, in_part, then]() mutable {

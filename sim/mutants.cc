@@ -12,7 +12,28 @@ void blow(Plan& plan, Fault fault, Phase phase, std::uint64_t after) {
   plan.blows.push_back({fault, phase, after, 0, false});
 }
 
+// Another one for each seed and blow.
+std::uint64_t boundary(const Plan& plan, std::uint64_t number, std::uint64_t least, std::uint64_t span) {
+  return least + (plan.seed * 37 + number * 53) % span;
+}
+
 void sqlite(Plan& plan) { plan.target = TargetKind::Sqlite; }
+
+// Pages of the scan come late, when the stream has told of newer changes already.
+void with_slow_pages(Plan& plan) {
+  sqlite(plan);
+  rate(plan, Fault::SlowAnswer, 3);
+  plan.preload = std::max<std::size_t>(plan.preload, 150);
+  plan.keys = std::max(plan.keys, plan.preload + 50);
+  plan.server.page_items = 8;
+  plan.stream_at_start = true;
+  plan.view = View::NewAndOldImages;
+}
+
+void with_slow_pages_in_two_eras(Plan& plan) {
+  with_slow_pages(plan);
+  plan.second_era = true;
+}
 
 // A gap of which the operator knows: deletes fall into it, and a new era follows.
 void with_a_gap(Plan& plan) {
@@ -26,12 +47,12 @@ void with_kills_in_backfill(Plan& plan) {
   plan.segments = 6;
   plan.workers = 3;
   plan.server.page_items = 5;
-  for (std::uint64_t boundary : {60, 90, 140, 200}) blow(plan, Fault::Kill, Phase::Backfill, boundary);
+  for (std::uint64_t i = 0; i < 8; ++i) blow(plan, Fault::Kill, Phase::Backfill, boundary(plan, i, 30, 150));
 }
 
 void with_kills_in_replay(Plan& plan) {
-  for (std::uint64_t boundary : {9, 25, 60, 120}) blow(plan, Fault::Kill, Phase::Replay, boundary);
-  for (std::uint64_t boundary : {30, 90}) blow(plan, Fault::Kill, Phase::Verify, boundary);
+  for (std::uint64_t i = 0; i < 4; ++i) blow(plan, Fault::Kill, Phase::Replay, boundary(plan, i, 5, 120));
+  for (std::uint64_t i = 4; i < 6; ++i) blow(plan, Fault::Kill, Phase::Verify, boundary(plan, i, 5, 120));
 }
 
 void with_rolls(Plan& plan) {
@@ -49,6 +70,14 @@ void with_short_pages(Plan& plan) {
   with_rolls(plan);
   rate(plan, Fault::ShortPage, 2);
   rate(plan, Fault::EmptyPage, 3);
+}
+
+void with_longer_sequences(Plan& plan) {
+  with_rolls(plan);
+  plan.roll_one_in = 12;
+  plan.stream.sequences_grow = true;
+  rate(plan, Fault::ExpiredIterator, 5);
+  rate(plan, Fault::ShortPage, 2);
 }
 
 void with_many_shards(Plan& plan) {
@@ -72,7 +101,7 @@ void level_triggered_and_late(Plan& plan) {
 }
 
 void with_tampering(Plan& plan) {
-  blow(plan, Fault::Tamper, Phase::Backfill, 30'000);
+  for (std::uint64_t i = 1; i < 6; ++i) blow(plan, Fault::Tamper, Phase::Backfill, i * 15'000);
   plan.preload = std::max<std::size_t>(plan.preload, 150);
   plan.keys = std::max(plan.keys, plan.preload + 50);
   plan.server.page_items = 5;
@@ -84,8 +113,6 @@ void with_zombies(Plan& plan) {
   blow(plan, Fault::Zombie, Phase::Replay, 60'000);
   blow(plan, Fault::TwoCoordinators, Phase::Verify, 60'000);
 }
-
-void with_garbled_answers(Plan& plan) { rate(plan, Fault::Garbled, 12); }
 
 void with_an_outage(Plan& plan) {
   with_kills_in_backfill(plan);
@@ -106,18 +133,20 @@ void with_stale_reads(Plan& plan) {
   rate(plan, Fault::StaleRead, 1);
 }
 
+// Back from a rest, the shards have much to tell and begin with empty pages.
 void with_false_tips(Plan& plan) {
   plan.tip_wait = base::Millis(3000);
   plan.tip_pages = 3;
-  plan.stream.shards = 3;
-  rate(plan, Fault::EmptyPage, 2);
-  rate(plan, Fault::ShortPage, 1);
+  plan.stream.empty_max = Micros(1'800'000);
+  plan.until_in_sync = false;
+  rate(plan, Fault::EmptyPage, 1);
+  for (int life = 1; life < 3; ++life) plan.blows.push_back({Fault::Kill, Phase::Start, 150, life, false});
 }
 
 void with_a_partial_target(Plan& plan) {
   plan.target = TargetKind::Memory;
   rate(plan, Fault::PartialBatch, 3);
-  blow(plan, Fault::TargetDown, Phase::Replay, 20'000);
+  for (std::uint64_t i = 0; i < 6; ++i) blow(plan, Fault::TargetDown, Phase::Replay, 20'000 + i * 400'000);
 }
 
 void with_refusals(Plan& plan) {
@@ -134,7 +163,7 @@ void with_a_long_rest(Plan& plan) {
 void with_power_losses(Plan& plan) {
   sqlite(plan);
   with_kills_in_replay(plan);
-  for (std::uint64_t boundary : {40, 80}) blow(plan, Fault::PowerLoss, Phase::Verify, boundary);
+  for (std::uint64_t i = 6; i < 8; ++i) blow(plan, Fault::PowerLoss, Phase::Verify, boundary(plan, i, 20, 120));
 }
 
 }  // namespace
@@ -144,20 +173,20 @@ const std::vector<Mutant>& mutants() {
       // §1: each of I1 … I4 removed
       {"eventual_scan", "I1: the back-fill reads without ConsistentRead", with_stale_reads},
       {"fold_tie", "I2: two changes of one second get one version", nullptr},
-      {"tombstone_forgotten", "I3: a delete leaves no guard behind", sqlite},
+      {"tombstone_forgotten", "I3: a delete leaves no guard behind", with_slow_pages},
       {"checkpoint_before_ack", "I4: a segment's checkpoint moves before the target has its page",
        with_kills_in_backfill},
       {"checkpoint_before_data", "I4: checkpoints are committed before the data", with_power_losses},
       // §2
-      {"guard_on_key_only", "apply without comparing versions", sqlite},
-      {"backfill_ignores_guard", "insert if absent: a deleted key comes back", sqlite},
-      {"backfill_version_high", "the back-fill's versions are in the band of changes", nullptr},
+      {"guard_on_key_only", "apply without comparing versions", with_slow_pages_in_two_eras},
+      {"backfill_ignores_guard", "insert if absent: a deleted key comes back", with_slow_pages},
+      {"backfill_version_high", "the back-fill's versions are in the band of changes", with_slow_pages},
       {"band_before_era", "an old change beats the new back-fill", [](Plan& plan) { sqlite(plan), with_a_gap(plan); }},
       {"no_sweep", "a new era does not remove what only an old one put there", with_a_gap},
       {"fold_no_inherit", "the same second's child shard gets lower versions than its parent", with_rolls},
       {"seq_without_prev", "the sequence number is saved without the fold's last value", with_kills_in_replay},
       {"finished_row_dropped_before_child", "a finished shard's row goes before its child has started", with_rolls},
-      {"sequence_compared_as_string", "sequence numbers compared as text", with_kills_in_replay},
+      {"sequence_compared_as_string", "sequence numbers compared as text", with_longer_sequences},
       {"version_after_read", "level-triggered: the version is allotted after the read", level_triggered_and_late},
       {"allot_without_owner", "level-triggered: versions allotted by a deposed worker", level_triggered_and_late},
       {"no_owner_check", "a deposed process goes on writing", with_zombies},
@@ -172,11 +201,9 @@ const std::vector<Mutant>& mutants() {
       {"empty_page_is_end", "an empty page of a scan is taken for its end", with_empty_scan_pages},
       {"drop_failed_put", "a failed write is logged and passed over", with_a_partial_target},
       {"refused_are_dropped", "what the target cannot hold is dropped without a word", with_refusals},
-      {"restart_from_nothing", "a restart finds no checkpoints and replays from the start", with_kills_in_replay},
       {"segment_count_recomputed", "the number of segments is computed anew on resume", with_kills_in_backfill},
       {"scan_error_skips_page", "a page that cannot be read is passed over", with_an_outage},
       {"replace_keeps_old_attributes", "a put is applied as an update", sqlite},
-      {"aws-crc-unchecked", "a page whose checksum is wrong is used", with_garbled_answers},
       // §5
       {"verify_source_side_only", "verify looks from the source's side only", with_tampering},
       {"verify_count_only", "verify compares counts, not contents", with_tampering},

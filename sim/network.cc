@@ -26,7 +26,12 @@ Task<base::Result<http::Response>> SimTransport::send(http::Request request) {
     co_return base::fail(base::ErrorKind::EndpointDown, "connection refused");
   }
   Micros there = latency();
-  if (faults_.strikes(Fault::SlowAnswer)) there += Micros(rng_.below(90'000'000));
+  // Slow on the way there or on the way back: then what the answer says is old when it comes.
+  Micros answer_late{0};
+  if (faults_.strikes(Fault::SlowAnswer)) {
+    const Micros slow(rng_.below(rng_.chance(2) ? 90'000'000 : 2'000'000));
+    (rng_.chance(2) ? there : answer_late) += slow;
+  }
   const bool cut = scheduler_.now() < cut_until_;
   const bool lost = cut || faults_.strikes(Fault::LostRequest);
   const bool late = !lost && faults_.strikes(Fault::LateRequest);
@@ -41,7 +46,7 @@ Task<base::Result<http::Response>> SimTransport::send(http::Request request) {
   auto answer = std::make_shared<std::optional<http::Response>>();
   scheduler_.call_after(there, [&server = server_, answer, sent = request] { *answer = server.handle(sent); });
   if (faults_.strikes(Fault::Duplicate)) land_later(request);
-  const Micros back = there + latency();
+  const Micros back = there + latency() + answer_late;
   const bool unheard = faults_.strikes(Fault::LostAnswer) || scheduler_.now() + back >= deadline;
   co_await scheduler_.sleep_until(unheard ? deadline : scheduler_.now() + back);
   co_await process_.gate();

@@ -48,7 +48,7 @@ void draw_table(Plan& plan, base::Rng& rng) {
   plan.stream.shards = 1 + static_cast<int>(rng.below(3));
   plan.stream.ids_in_order = !rng.chance(3);
   plan.stream.visible_after_max = Micros(rng.below(400'000));
-  plan.server.page_items = 3 + rng.below(30);
+  plan.server.page_items = 3 + rng.below(16);
   plan.server.float_times = rng.chance(4);
   plan.server.capital_message = rng.chance(4);
   if (rng.chance(2)) plan.roll_one_in = 40 + rng.below(400);
@@ -95,16 +95,17 @@ Plan draw_plan(std::uint64_t seed, const std::string& profile) {
   plan.refuses_nul = plan.target != TargetKind::Sqlite && rng.chance(4);
   plan.infer_columns = !rng.chance(4);
   plan.segments = rng.chance(3) ? 0 : 1 + static_cast<int>(rng.below(24));
-  plan.workers = 1 + static_cast<int>(rng.below(8));
+  plan.workers = 1 + static_cast<int>(rng.below(4));
   if (rng.chance(4)) plan.tip_wait = base::Millis(3000), plan.tip_pages = 3;
   if (rng.chance(12)) plan.tip_wait = base::Millis(30000), plan.tip_pages = 5;
+  plan.stream.empty_max = Micros(plan.tip_wait) * 6 / 10;
   plan.until_in_sync = rng.chance(3);
   plan.finish_at_end = rng.chance(2);
   plan.second_era = rng.chance(6);
   plan.hostile = rng.chance(6);
   plan.ttl = rng.chance(2);
-  plan.network.latency_min = Micros(500 + rng.below(4000));
-  plan.network.latency_max = plan.network.latency_min + Micros(1000 + rng.below(20'000));
+  plan.network.latency_min = Micros(2000 + rng.below(8000));
+  plan.network.latency_max = plan.network.latency_min + Micros(2000 + rng.below(30'000));
   if (rng.chance(3)) plan.wall_offset = Micros(static_cast<std::int64_t>(rng.below(10'000'001)) - 5'000'000);
   for (const Rate& rate : kRates) {
     const std::uint64_t drawn = rate.often + rng.below(rate.seldom - rate.often + 1);

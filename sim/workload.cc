@@ -164,8 +164,9 @@ void Workload::write_one() {
   }
   ++writes_[static_cast<std::size_t>(faults_.phase())];
   Stream* stream = table->stream();
-  if (plan_.roll_one_in != 0 && !faults_.is_calm() && stream != nullptr && stream->on() &&
+  if (plan_.roll_one_in != 0 && rolls_left_ > 0 && !faults_.is_calm() && stream != nullptr && stream->on() &&
       rng_.chance(plan_.roll_one_in)) {
+    --rolls_left_;
     stream->roll(rng_.below(stream->open_shards()), rng_.chance(2) && stream->open_shards() < 6);
     trace_.note("shards: {} open", stream->open_shards());
   }
@@ -192,11 +193,16 @@ void Workload::stop() {
 void Workload::tick() {
   if (stopped_) return;
   write_one();
-  Micros wait(100 + rng_.below(1200));
-  const bool enough = writes_[static_cast<std::size_t>(faults_.phase())] >= plan_.writes_a_phase;
+  Micros wait(100 + rng_.below(900));
+  const std::uint64_t in_phase = writes_[static_cast<std::size_t>(faults_.phase())];
+  const bool enough = in_phase >= plan_.writes_a_phase;
+  // Only a tip needs pauses.
+  const bool no_pause = faults_.phase() == Phase::Start || faults_.phase() == Phase::Backfill;
   if (slow_for_ > Micros(0)) {
     // Some twenty writes, whatever the rest.
     wait = Micros(1000 + rng_.below(static_cast<std::uint64_t>(slow_for_.count()) / 10 + 1));
+  } else if (enough && no_pause && in_phase < 4 * plan_.writes_a_phase) {
+    wait = Micros(1000 + rng_.below(15'000));
   } else if (enough && --burst_left_ <= 0) {
     burst_left_ = static_cast<int>(5 + rng_.below(30));
     // A run that takes long must not drown in writes.

@@ -12,11 +12,12 @@ namespace {
 
 constexpr Micros kRunMax = std::chrono::hours(24 * 6);
 
-// How long before a claim of *in sync* a change may have been made and still not stand in the target. The claim rests
-// on a tip: every page of every open shard was empty for tip_wait before it; a change shows in its shard after
-// visible_after_max, and a poll comes at least once a second when the servers answer at once. The rest is margin for
-// answers that were late.
-Micros claim_margin(const Plan& plan) { return Micros(plan.tip_wait) + Micros(10'000'000); }
+// How long before a claim of *in sync* a change may have been made and still not stand in the target. At the claim
+// every shard was read less than lag_ends_sync (5 s) ago, and what that page did not show was written after it, was not
+// visible yet, or was kept back by pages that are empty although there are records. The rest is margin for latencies.
+Micros claim_margin(const Plan& plan) {
+  return plan.stream.empty_max + plan.stream.visible_after_max + Micros(10'000'000);
+}
 
 Phase column_of(move::Phase phase) {
   switch (phase) {

@@ -116,6 +116,7 @@ class World final : public Observer {
   std::uint64_t flips_ = 0;
   bool flip_next_ = false;
   Micros gap_at_{-1};  // when changes may last have been lost to the stream
+  bool gap_ever_ = false;
   Micros keys_back_at_{0};
   std::uint64_t key_number_ = 0;
   bool keys_were_taken_ = false;

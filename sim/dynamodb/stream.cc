@@ -60,8 +60,8 @@ StreamShard& Stream::open_shard(std::string parent, std::uint64_t low, std::uint
   shard->high = high;
   Sequence start = 1'000'000'000'000ULL;
   start *= 1'000'000'000ULL;  // 10^21: the smallest of 22 digits
-  if (rng_.chance(3)) {
-    start -= rng_.below(50'000'000) + 1;
+  if (options_.sequences_grow || rng_.chance(3)) {
+    start -= rng_.below(options_.sequences_grow ? 5'000'000 : 50'000'000) + 1;
   } else {
     start += Sequence(rng_.below(1'000'000'000)) * 1'000'000'000'000ULL;
   }

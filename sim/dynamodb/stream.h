@@ -47,6 +47,7 @@ struct StreamShard {
   Micros described{0};      // shown by DescribeStream from then on
   Micros end_described{0};  // … as closed
   Micros missing_from{0}, missing_to{0};
+  std::optional<Micros> empty_since;  // its pages are empty since then although it has records
 };
 
 struct StreamOptions {
@@ -55,6 +56,9 @@ struct StreamOptions {
   Micros visible_after_max{200'000};
   Micros child_hidden_max{180'000'000};
   bool ids_in_order = true;
+  bool sequences_grow = false;  // every shard's sequence numbers gain a digit soon
+  // For how long pages may be empty although there are records: less than what proves a tip.
+  Micros empty_max{600'000};
 };
 
 class Stream {

@@ -211,7 +211,13 @@ Api<std::string> Server::get_records(const Object& args) {
   if (position->index < shard->trimmed) return std::unexpected(trimmed());
   std::size_t page = static_cast<std::size_t>(*limit);
   if (faults_.strikes(Fault::ShortPage)) page = 1 + rng_.below(5);
-  if (faults_.strikes(Fault::EmptyPage)) page = 0;
+  const bool has_records = position->index < shard->records.size() && shard->records[position->index].visible <= now;
+  if (!has_records || (shard->empty_since && now - *shard->empty_since > stream->options().empty_max)) {
+    if (!has_records) shard->empty_since.reset();
+  } else if (faults_.strikes(Fault::EmptyPage)) {
+    if (!shard->empty_since) shard->empty_since = now;
+    page = 0;
+  }
   std::string records;
   std::size_t index = position->index;
   for (std::size_t taken = 0; taken < page && index < shard->records.size() && records.size() < options_.page_bytes;
