@@ -22,7 +22,10 @@ void sqlite(Plan& plan) { plan.target = TargetKind::Sqlite; }
 // Pages of the scan come late, when the stream has told of newer changes already.
 void with_slow_pages(Plan& plan) {
   sqlite(plan);
-  rate(plan, Fault::SlowAnswer, 3);
+  plan.one_in.fill(0);
+  plan.blows.clear();
+  rate(plan, Fault::SlowAnswer, 2);
+  plan.network.slow_only = "Scan";
   plan.preload = std::max<std::size_t>(plan.preload, 150);
   plan.keys = std::max(plan.keys, plan.preload + 50);
   plan.server.page_items = 8;
@@ -187,7 +190,6 @@ const std::vector<Mutant>& mutants() {
       {"seq_without_prev", "the sequence number is saved without the fold's last value", with_kills_in_replay},
       {"finished_row_dropped_before_child", "a finished shard's row goes before its child has started", with_rolls},
       {"sequence_compared_as_string", "sequence numbers compared as text", with_longer_sequences},
-      {"version_after_read", "level-triggered: the version is allotted after the read", level_triggered_and_late},
       {"allot_without_owner", "level-triggered: versions allotted by a deposed worker", level_triggered_and_late},
       {"no_owner_check", "a deposed process goes on writing", with_zombies},
       {"start_at_latest", "a shard is read from LATEST", nullptr},

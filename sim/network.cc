@@ -28,7 +28,7 @@ Task<base::Result<http::Response>> SimTransport::send(http::Request request) {
   Micros there = latency();
   // Slow on the way there or on the way back: then what the answer says is old when it comes.
   Micros answer_late{0};
-  if (faults_.strikes(Fault::SlowAnswer)) {
+  if (what.ends_with(options_.slow_only) && faults_.strikes(Fault::SlowAnswer)) {
     const Micros slow(rng_.below(rng_.chance(2) ? 90'000'000 : 2'000'000));
     (rng_.chance(2) ? there : answer_late) += slow;
   }

@@ -9,6 +9,7 @@
 namespace moveout::sim {
 
 struct NetworkOptions {
+  std::string slow_only;  // the only operation that SlowAnswer strikes; empty: all
   Micros latency_min{1'000};
   Micros latency_max{12'000};
   Micros late_max = std::chrono::minutes(11);  // L: the longest time after which a request may still land
