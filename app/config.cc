@@ -21,8 +21,8 @@ namespace {
 // line. The first error is kept; later calls answer defaults.
 class Reader {
  public:
-  Reader(std::string file, std::string path, YAML::Node node, std::optional<base::Error>* error)
-      : file_(std::move(file)), path_(std::move(path)), node_(std::move(node)), error_(error) {
+  Reader(std::string file, std::string path, const YAML::Node& node, std::optional<base::Error>* error)
+      : file_(std::move(file)), path_(std::move(path)), node_(node), error_(error) {
     if (node_.IsDefined() && !node_.IsNull() && !node_.IsMap()) wrong(node_, path_, "a mapping is expected here");
   }
   ~Reader() = default;

@@ -8,7 +8,7 @@
 namespace moveout::net {
 
 struct Deadlines::State : std::enable_shared_from_this<State> {
-  State(base::Executor executor, Expired e) : timer(std::move(executor)), expired(std::move(e)) {}
+  State(const base::Executor& executor, Expired e) : timer(executor), expired(std::move(e)) {}
   boost::asio::steady_timer timer;
   Expired expired;
   std::set<Watched*> watched;

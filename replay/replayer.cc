@@ -100,7 +100,8 @@ Task<Result<>> Replayer::apply(std::vector<Change> changes, target::Checkpoints 
     const std::size_t end = std::min(at + kReadKeys, keys.size());
     std::vector<item::Key> some(keys.begin() + static_cast<std::ptrdiff_t>(at),
                                 keys.begin() + static_cast<std::ptrdiff_t>(end));
-    target::Checkpoints last = end == keys.size() ? std::move(checkpoints) : target::Checkpoints{};
+    target::Checkpoints last;
+    if (end == keys.size()) last.swap(checkpoints);
     if (Result<> done = co_await reread(std::move(some), std::move(last)); !done) co_return done;
   }
   co_return Result<>();

@@ -100,7 +100,8 @@ bool Statement::is_null(int column) const { return sqlite3_column_type(statement
 
 std::string_view Statement::bytes(int column) const {
   const auto* data = static_cast<const char*>(sqlite3_column_blob(statement_.get(), column));
-  if (data == nullptr) return std::string_view("", 0);
+  static constexpr std::string_view kEmpty = "";
+  if (data == nullptr) return kEmpty;
   return {data, static_cast<std::size_t>(sqlite3_column_bytes(statement_.get(), column))};
 }
 
