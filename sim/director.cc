@@ -138,6 +138,8 @@ Task<> World::rest_between_lives() {
   if (rng_.chance(8)) rest = Micros(rng_.below(900'000'000));
   // Who sees the same command fail again and again waits longer.
   if (in_a_row_ > 2) rest += std::min(in_a_row_, 20) * Micros(60'000'000);
+  // The last life of a move that ends by itself begins when nothing is hidden any more.
+  if (at_rest() && plan_.until_in_sync) rest += kProvenAfter;
   if (long_rest_ && !at_rest()) {
     rest = std::chrono::hours(25) + Micros(rng_.below(3'600'000'000));
     long_rest_ = false;
@@ -234,7 +236,7 @@ bool World::judge(Program& program) {
     fail("a move that follows ended by itself");
     return false;
   }
-  if (at_rest() && program.started > workload_->stopped_at()) {
+  if (at_rest() && program.started > workload_->stopped_at() + kProvenAfter) {
     compare(true, "at the end");
     return false;
   }

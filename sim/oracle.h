@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "sim/dynamodb/table.h"
@@ -23,12 +24,22 @@ base::Result<Contents> read_sqlite(Machine& machine, Scheduler& scheduler, const
 bool tamper_with_sqlite(Machine& machine, Scheduler& scheduler, const item::KeySchema& schema, std::uint64_t way);
 Contents read_memory(const MemoryDatabase& database);
 
+// Keys whose changes nobody could know of: they lie in a shard that was not described, or only a moment ago. No tip can
+// prove them (docs/consistency.md §2); their state may be as old as the shard.
+struct Blind {
+  std::uint64_t low, high;  // hashes, inclusive
+  Micros since;
+};
+
 struct Expectation {
   // Every key of the target must stand as the source's key stood at some time in [since, now].
   Micros since{0};
   Micros now{0};
   // Images the target cannot hold; their keys are not compared. Null: none.
   bool (*refused)(const std::string& json) = nullptr;
+  std::vector<Blind> blind;
+  // The claim itself said that so many keys were too hot to compare.
+  std::uint64_t hot = 0;
 };
 
 // Nothing when all is well, else what is wrong with the first keys.

@@ -10,6 +10,8 @@ namespace moveout::sim {
 
 namespace {
 
+// Shards are listed every ten seconds; the rest is for listings that take long.
+constexpr Micros kDiscoveredAfter = std::chrono::seconds(25);
 constexpr Micros kRunMax = std::chrono::hours(24 * 6);
 
 // How long before a claim of *in sync* a change may have been made and still not stand in the target. At the claim
@@ -139,7 +141,7 @@ void World::on_in_sync(int process, const move::TableResult& result) {
   in_sync_process_ = process;
   last_claim_ = scheduler_.now();
   if (result.missing + result.extra + result.different != 0) fail("in sync was said with differences");
-  compare(false, fmt::format("when p{} said in sync", process));
+  compare(false, fmt::format("when p{} said in sync", process), result.hot);
   if (Program* program = alive(process)) after_claim(*program);
   news_.notify_all();
 }
@@ -158,7 +160,20 @@ std::optional<std::string> World::issue_key() {
   return name;
 }
 
-void World::compare(bool exact, const std::string& when) {
+std::vector<Blind> World::blind_spots() {
+  std::vector<Blind> spots;
+  Stream* stream = server_.find("orders")->stream();
+  if (stream == nullptr) return spots;
+  for (auto& shard : stream->shards()) {
+    const Micros lately = scheduler_.now() - kDiscoveredAfter;
+    if (shard->described > std::max(lately, shard->opened) || shard->missing_to > lately) {
+      spots.push_back({shard->low, shard->high, shard->opened});
+    }
+  }
+  return spots;
+}
+
+void World::compare(bool exact, const std::string& when, std::uint64_t hot) {
   Table* table = server_.find("orders");
   if (table == nullptr) return;
   Contents contents;
@@ -172,6 +187,8 @@ void World::compare(bool exact, const std::string& when) {
   Expectation expectation;
   expectation.now = scheduler_.now();
   expectation.since = exact ? scheduler_.now() : scheduler_.now() - claim_margin(plan_);
+  if (!exact) expectation.blind = blind_spots();
+  if (!exact) expectation.hot = hot;
   if (plan_.refuses_nul) expectation.refused = has_nul;
   // What stands in the target may still be the table that was dropped a moment ago.
   if (table->created() > expectation.since && table->created() > Micros(0) && !exact) return;

@@ -79,7 +79,8 @@ class World final : public Observer {
   void watch_the_time();
   bool at_rest() const { return faults_.is_calm(); }
   bool final_claim_made() const;
-  void compare(bool exact, const std::string& when);
+  void compare(bool exact, const std::string& when, std::uint64_t hot = 0);
+  std::vector<Blind> blind_spots();
   void fail(std::string what);
 
   Plan plan_;
