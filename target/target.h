@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/task.h"
 #include "item/batch.h"
@@ -27,13 +28,16 @@ enum class Outcome : std::uint8_t {
 struct Outcomes {
   std::vector<Outcome> each;                             // one an item, in order
   std::vector<std::pair<std::size_t, std::string>> why;  // reasons of the Refused ones, by index; never item data
+  // OrderedOnly: until when the last of the Unknown ones may land: its signing + late_max(). Unset without Unknown.
+  base::Steady until{};
 
   std::size_t count(Outcome outcome) const;
-  static Outcomes all(Outcome outcome, std::size_t size) { return {std::vector<Outcome>(size, outcome), {}}; }
+  static Outcomes all(Outcome outcome, std::size_t size) { return {std::vector<Outcome>(size, outcome), {}, {}}; }
 };
 
 // PerWrite: versions decide, so order, duplicates and late requests are harmless. OrderedOnly: the order of sending
-// decides.
+// decides: the caller sends a key's next write only when the one before had a definite outcome or can no longer land
+// (docs/consistency.md, M4), and writes whose order is open (the back-fill's among themselves) may race.
 enum class Guard { PerWrite, OrderedOnly };
 
 // A named position, kept with the data or beside it. The value is opaque here.
@@ -91,7 +95,11 @@ class Target {
   // One outcome an item, in order. With commits_checkpoints(), the checkpoints are durable exactly when the data is,
   // and both together or neither (only when every outcome is Applied or Stale: while any write is refused or is to be
   // sent again they stay back); otherwise they must be empty. An Error speaks for the whole batch: nothing was
-  // applied, or (Unavailable) everything is Unknown.
+  // applied, or (Unavailable) everything is Unknown; where a batch goes out in several requests, any other Error leaves
+  // it as a crash would.
+  // OrderedOnly: the keys of a batch are all different. Each write is in one request, signed at the moment of sending
+  // after apply() was called, and never sent again by the target once it may have arrived; what is ambiguous is an
+  // Unknown (never an Unavailable), with `until`. No request of a call is under way when it returns.
   virtual base::Task<base::Result<Outcomes>> apply(item::Batch batch, Checkpoints checkpoints) = 0;
 
   // contract: opens for reading only: nothing is made, no ownership is taken, no mark is needed. For `verify` beside a
@@ -101,7 +109,8 @@ class Target {
   // contract: what stands there now, one entry a key, in order; nothing for absent or deleted keys; for deleted keys
   // the tombstone's version in `version_of`. Read your own writes.
   virtual base::Task<base::Result<std::vector<std::optional<Stored>>>> read(std::vector<item::Key> keys) = 0;
-  // contract: the version that stands for each key, tombstones included; nothing = neither row nor guard.
+  // contract: the version that stands for each key, tombstones included; nothing = neither row nor guard (OrderedOnly:
+  // always nothing, and read() and scan() say Version{}).
   virtual base::Task<base::Result<std::vector<std::optional<item::Version>>>> versions(std::vector<item::Key> keys) = 0;
   // contract: pages over every live row once; rows that change during the scan appear in some state of that time.
   // `cursor` empty = from the start. At most `limit` rows a page.
@@ -119,6 +128,9 @@ class Target {
   virtual std::optional<std::string> refusal(const item::Write& write) const = 0;
 
   virtual Guard guard() const = 0;
+  // contract: L of docs/consistency.md §3, the longest time after which a request may land, from its signing. Nothing
+  // to wait for (0) where guard() == PerWrite.
+  virtual base::Millis late_max() const { return base::Millis(0); }
   virtual bool commits_checkpoints() const = 0;
 };
 

@@ -48,8 +48,8 @@ struct WriterPolicy {
   base::Millis give_up_after{300000};  // then EndpointDown: the same command goes on later
 };
 
-// For targets with guard() == PerWrite: sending again is harmless. Single executor; many writes may be under way at
-// once.
+// Sends again at once what may have landed: harmless where guard() == PerWrite; an OrderedOnly target takes only a
+// back-fill this way, before any change is replayed. Single executor; many writes may be under way at once.
 class Writer {
  public:
   Writer(Target& target, Quarantine& quarantine, CheckpointSink& checkpoints, base::Clock& clock, base::Rng rng,
