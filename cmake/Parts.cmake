@@ -32,6 +32,7 @@ endif()
 target_link_libraries(moveout_flags INTERFACE Boost::headers Threads::Threads fmt::fmt)
 
 # What a room needs beyond the rooms below it.
+set(PARTS_base PkgConfig::xxhash)
 set(PARTS_item simdjson::simdjson PkgConfig::xxhash)
 set(PARTS_sigv4 OpenSSL::Crypto)
 set(PARTS_net OpenSSL::SSL PkgConfig::isal ZLIB::ZLIB)

@@ -1,10 +1,7 @@
 #include "verify/key_log.h"
 
 #include <algorithm>
-#include <cstring>
-#include <optional>
-
-#include "item/hash.h"
+#include <utility>
 
 namespace moveout::verify {
 namespace {
@@ -12,48 +9,8 @@ namespace {
 using base::ErrorKind;
 using base::Result;
 
-constexpr std::string_view kMagic = "MKF1";
-constexpr std::size_t kHead = 4 + 4 + 8;
-constexpr std::uint64_t kSeed = 0x6b657973;
 constexpr std::size_t kPayloadMax = 256 << 10;  // written at once
-constexpr std::size_t kPayloadSane = 1 << 20;   // more was never written
-constexpr std::size_t kPiece = 1 << 20;
-
-template <class T>
-void put(std::string& out, T value) {
-  char raw[sizeof(T)];
-  std::memcpy(raw, &value, sizeof(T));
-  out.append(raw, sizeof(T));
-}
-template <class T>
-bool get(std::string_view* bytes, T* value) {
-  if (bytes->size() < sizeof(T)) return false;
-  std::memcpy(value, bytes->data(), sizeof(T));
-  bytes->remove_prefix(sizeof(T));
-  return true;
-}
-
-std::string frame(std::string_view payload) {
-  std::string out(kMagic);
-  put(out, static_cast<std::uint32_t>(payload.size()));
-  put(out, item::hash_of(payload, kSeed).low);
-  out.append(payload);
-  return out;
-}
-
-// One whole frame at the front of `bytes`: its payload.
-std::optional<std::string_view> take_frame(std::string_view* bytes) {
-  std::string_view rest = *bytes;
-  std::uint32_t size = 0;
-  std::uint64_t checksum = 0;
-  if (!rest.starts_with(kMagic)) return std::nullopt;
-  rest.remove_prefix(kMagic.size());
-  if (!get(&rest, &size) || !get(&rest, &checksum) || size > kPayloadSane || rest.size() < size) return std::nullopt;
-  const std::string_view payload = rest.substr(0, size);
-  if (item::hash_of(payload, kSeed).low != checksum) return std::nullopt;
-  *bytes = rest.substr(size);
-  return payload;
-}
+constexpr base::FrameKind kFrames{"MKF1", 0x6b657973, 1 << 20};
 
 struct Op {
   char kind = 0;
@@ -61,16 +18,16 @@ struct Op {
   std::string_view key;
 };
 bool take_op(std::string_view* payload, Op* op) {
-  if (!get(payload, &op->kind)) return false;
+  if (!base::get(payload, &op->kind)) return false;
   std::uint16_t length = 0;
   switch (op->kind) {
     case 'G':
     case 'D':
-      return get(payload, &op->number);
+      return base::get(payload, &op->number);
     case 'C':
       return true;
     case 'A':
-      if (!get(payload, &length) || payload->size() < length) return false;
+      if (!base::get(payload, &length) || payload->size() < length) return false;
       op->key = payload->substr(0, length);
       payload->remove_prefix(length);
       return true;
@@ -81,12 +38,12 @@ bool take_op(std::string_view* payload, Op* op) {
 
 void put_key(std::string& payload, const item::Key& key) {
   payload += 'A';
-  put(payload, static_cast<std::uint16_t>(key.encoded().size()));
+  base::put(payload, static_cast<std::uint16_t>(key.encoded().size()));
   payload += key.encoded();
 }
 void put_number(std::string& payload, char kind, std::uint64_t number) {
   payload += kind;
-  put(payload, number);
+  base::put(payload, number);
 }
 
 std::vector<std::string> payloads_of(const std::vector<item::Key>& keys) {
@@ -105,6 +62,8 @@ base::Error damaged(const std::string& file) {
 
 }  // namespace
 
+KeyLog::KeyLog(base::Disk& disk, std::string name) : disk_(disk), frames_(disk, kFrames), name_(std::move(name)) {}
+
 struct KeyLog::Found {
   std::uint64_t generation = 0;
   bool complete = false;
@@ -113,73 +72,28 @@ struct KeyLog::Found {
   std::uint64_t size = 0;  // of whole frames
 };
 
-// Visits payloads until one says enough (false); answers the offset behind the last one visited.
-Result<std::uint64_t> KeyLog::walk(const std::string& file, std::uint64_t from, std::uint64_t to, const Visit& visit) {
-  std::string held;
-  std::uint64_t read_to = from, at = from;
-  for (;;) {
-    std::string_view rest = held;
-    while (const std::optional<std::string_view> payload = take_frame(&rest)) {
-      const Result<bool> more = visit(*payload);
-      if (!more) return base::fail(more.error());
-      const std::uint64_t behind = read_to - rest.size();
-      at = behind;
-      if (!*more) return at;
-    }
-    held.erase(0, held.size() - rest.size());
-    // A frame that is all here and still not whole ends the walk.
-    if (read_to == to || held.size() > kHead + kPayloadSane) return at;
-    const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(kPiece, to - read_to));
-    const Result<std::string> bytes = disk_.read(file, read_to, wanted);
-    if (!bytes) return base::fail(bytes.error());
-    if (bytes->empty()) return at;
-    held += *bytes;
-    read_to += bytes->size();
-  }
-}
-
-// Behind the first frame that is not whole there may be the rest of a torn write, never a whole frame: that would be
-// damage in the middle, and keys lost.
-Result<> KeyLog::look_for_frames(const std::string& file, std::uint64_t from, std::uint64_t to) {
-  std::string held;
-  for (std::uint64_t at = from; at < to;) {
-    const Result<std::string> bytes =
-        disk_.read(file, at, static_cast<std::size_t>(std::min<std::uint64_t>(kPiece, to - at)));
-    if (!bytes) return base::fail(bytes.error());
-    if (bytes->empty()) break;
-    held += *bytes;
-    at += bytes->size();
-    std::size_t found = held.find(kMagic);
-    for (; found != std::string::npos; found = held.find(kMagic, found + 1)) {
-      std::string_view rest = std::string_view(held).substr(found);
-      if (take_frame(&rest)) return base::fail(damaged(file));
-      // It may go on in the next piece.
-      if (at < to && rest.size() < kHead + kPayloadSane) break;
-    }
-    held.erase(0, found != std::string::npos ? found : held.size() - std::min(held.size(), kMagic.size() - 1));
-  }
-  return {};
-}
-
 Result<KeyLog::Found> KeyLog::look(const std::string& file) {
   Found found;
   const Result<std::uint64_t> size = disk_.size(file);
   if (!size) return base::fail(size.error());
   if (*size == 0) return found;
-  const Result<std::uint64_t> whole = walk(file, 0, *size, [&](std::string_view payload) -> Result<bool> {
-    Op op;
-    while (!payload.empty()) {
-      if (!take_op(&payload, &op)) return base::fail(damaged(file));
-      if (op.kind == 'G') found.generation = op.number;
-      if (op.kind == 'C') found.complete = true;
-      if (op.kind == 'A') ++found.keys;
-      if (op.kind == 'D') found.dropped += op.number;
-    }
-    return true;
-  });
+  const Result<std::uint64_t> whole =
+      frames_.walk(file, 0, *size, [&](std::string_view payload, std::uint64_t) -> Result<bool> {
+        Op op;
+        while (!payload.empty()) {
+          if (!take_op(&payload, &op)) return base::fail(damaged(file));
+          if (op.kind == 'G') found.generation = op.number;
+          if (op.kind == 'C') found.complete = true;
+          if (op.kind == 'A') ++found.keys;
+          if (op.kind == 'D') found.dropped += op.number;
+        }
+        return true;
+      });
   if (!whole) return base::fail(whole.error());
   found.size = *whole;
-  if (const Result<> torn = look_for_frames(file, *whole, *size); !torn) return base::fail(torn.error());
+  const Result<bool> more = frames_.whole_frame_in(file, *whole, *size);
+  if (!more) return base::fail(more.error());
+  if (*more) return base::fail(damaged(file));
   return found;
 }
 
@@ -215,16 +129,17 @@ Result<std::uint64_t> KeyLog::load(std::size_t limit, std::vector<item::Key>* fr
   }
   std::uint64_t seen = 0;
   read_to_ = 0;
-  const Result<std::uint64_t> read = walk(file(generation_), 0, size_, [&](std::string_view payload) -> Result<bool> {
-    Op op;
-    while (take_op(&payload, &op)) {
-      if (op.kind != 'A' || seen++ < best.dropped) continue;
-      Result<item::Key> key = item::Key::from_encoded(std::string(op.key));
-      if (!key) return base::fail(key.error());
-      front->push_back(std::move(*key));
-    }
-    return front->size() < limit;
-  });
+  const Result<std::uint64_t> read =
+      frames_.walk(file(generation_), 0, size_, [&](std::string_view payload, std::uint64_t) -> Result<bool> {
+        Op op;
+        while (take_op(&payload, &op)) {
+          if (op.kind != 'A' || seen++ < best.dropped) continue;
+          Result<item::Key> key = item::Key::from_encoded(std::string(op.key));
+          if (!key) return base::fail(key.error());
+          front->push_back(std::move(*key));
+        }
+        return front->size() < limit;
+      });
   if (!read) return base::fail(read.error());
   read_to_ = *read;
   return best.keys - std::min(best.keys, std::max(seen, best.dropped));
@@ -232,8 +147,7 @@ Result<std::uint64_t> KeyLog::load(std::size_t limit, std::vector<item::Key>* fr
 
 Result<> KeyLog::append(const std::string& file, const std::vector<std::string>& payloads) {
   for (const std::string& payload : payloads) {
-    const std::string bytes = frame(payload);
-    if (const Result<> written = disk_.append(file, bytes); !written) return written;
+    if (const Result<> written = frames_.append(file, payload); !written) return written;
   }
   return {};
 }
@@ -265,7 +179,7 @@ Result<std::vector<item::Key>> KeyLog::read_on(std::size_t limit) {
   std::vector<item::Key> keys;
   if (generation_ == 0) return keys;
   const Result<std::uint64_t> read =
-      walk(file(generation_), read_to_, size_, [&](std::string_view payload) -> Result<bool> {
+      frames_.walk(file(generation_), read_to_, size_, [&](std::string_view payload, std::uint64_t) -> Result<bool> {
         Op op;
         while (take_op(&payload, &op)) {
           if (op.kind != 'A') continue;
@@ -291,18 +205,19 @@ Result<> KeyLog::compact(const std::vector<item::Key>& front) {
   const Result<std::uint64_t> front_end = disk_.size(to);
   if (!front_end) return base::fail(front_end.error());
   // Frames behind the front hold no drop that counts: all were counted when the front was made.
-  const Result<std::uint64_t> copied = walk(from, read_to_, size_, [&](std::string_view payload) -> Result<bool> {
-    std::string keys;
-    Op op;
-    while (take_op(&payload, &op)) {
-      if (op.kind != 'A') continue;
-      keys += 'A';
-      put(keys, static_cast<std::uint16_t>(op.key.size()));
-      keys += op.key;
-    }
-    if (const Result<> written = append(to, {keys}); !written) return base::fail(written.error());
-    return true;
-  });
+  const Result<std::uint64_t> copied =
+      frames_.walk(from, read_to_, size_, [&](std::string_view payload, std::uint64_t) -> Result<bool> {
+        std::string keys;
+        Op op;
+        while (take_op(&payload, &op)) {
+          if (op.kind != 'A') continue;
+          keys += 'A';
+          base::put(keys, static_cast<std::uint16_t>(op.key.size()));
+          keys += op.key;
+        }
+        if (const Result<> written = append(to, {keys}); !written) return base::fail(written.error());
+        return true;
+      });
   if (!copied) return base::fail(copied.error());
   if (const Result<> written = append(to, {"C"}); !written) return written;
   if (const Result<> synced = disk_.sync(to); !synced) return synced;

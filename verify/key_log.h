@@ -2,22 +2,22 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <vector>
 
 #include "base/disk.h"
+#include "base/frames.h"
 #include "item/key.h"
 
 namespace moveout::verify {
 
 // Blocking, one call at a time. Two files in turn ("<name>.0", "<name>.1"): compaction writes the other one.
 //   file  = frame…          a frame is one write: whole, or (at the very end) torn and cut off
-//   frame = "MKF1", payload size (4), checksum (8), payload; integers little endian
+//   frame = base/frames.h, with the magic "MKF1"
 //   payload = G generation (8), C (what was copied is complete), A size (2) key, D count (8): drop that many
 class KeyLog {
  public:
-  KeyLog(base::Disk& disk, std::string name) : disk_(disk), name_(std::move(name)) {}
+  KeyLog(base::Disk& disk, std::string name);
 
   // Reads the file: up to `limit` keys (whole frames, so a few more) from the front of the queue into `front`; answers
   // how many lie behind them. Cuts off what was not durably written. Corrupt: frames are damaged in the middle.
@@ -36,14 +36,12 @@ class KeyLog {
 
  private:
   struct Found;
-  using Visit = std::function<base::Result<bool>(std::string_view payload)>;
   std::string file(std::uint64_t generation) const { return name_ + "." + std::to_string(generation % 2); }
-  base::Result<std::uint64_t> walk(const std::string& file, std::uint64_t from, std::uint64_t to, const Visit& visit);
-  base::Result<> look_for_frames(const std::string& file, std::uint64_t from, std::uint64_t to);
   base::Result<Found> look(const std::string& file);
   base::Result<> append(const std::string& file, const std::vector<std::string>& payloads);
 
   base::Disk& disk_;
+  base::Frames frames_;
   std::string name_;
   std::uint64_t generation_ = 0;  // 0: no file yet
   std::uint64_t size_ = 0;        // durable bytes of the file
