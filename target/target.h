@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/permit.h"
 #include "base/task.h"
 #include "item/batch.h"
 #include "item/key.h"
@@ -126,6 +127,10 @@ class Target {
 
   // contract: why this write can never be held here (too large, a text it cannot store), or nothing. Pure.
   virtual std::optional<std::string> refusal(const item::Write& write) const = 0;
+
+  // contract: from now on a write is signed only while `permit` says so at that moment; otherwise it is Throttled.
+  // Outlives the target. Nothing to do where guard() == PerWrite.
+  virtual void sign_with(const base::Permit&) {}
 
   virtual Guard guard() const = 0;
   // contract: L of docs/consistency.md §3, the longest time after which a request may land, from its signing. Nothing
