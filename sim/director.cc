@@ -140,6 +140,9 @@ Task<> World::rest_between_lives() {
   if (in_a_row_ > 2) rest += std::min(in_a_row_, 20) * Micros(60'000'000);
   // The last life of a move that ends by itself begins when nothing is hidden any more.
   if (at_rest() && plan_.until_in_sync) rest += kProvenAfter;
+  // A write of an older era that lands after the new era's sweep, on a key without a row, would stand: targets that
+  // fence nothing but versions need a wait of L before a new era. The targets built so far fence by their transactions.
+  if (new_backfill_next_ && plan_.target == TargetKind::Memory) rest += plan_.network.late_max;
   if (long_rest_ && !at_rest()) {
     rest = std::chrono::hours(25) + Micros(rng_.below(3'600'000'000));
     long_rest_ = false;

@@ -18,6 +18,7 @@ namespace {
 
 constexpr const char* kUsage =
     "moveout-sim --seed N [--trace] [--mutant NAME] [--dump DIR]   one run; its trace's hash is its fingerprint\n"
+    "            --plan-of NAME instead of --mutant: the same plan, unmutated\n"
     "moveout-sim --seeds A..B [--mutant NAME] [--cells]  many runs; --cells: every due cell of the matrix must count\n"
     "moveout-sim --minutes M [--from A]               as many as fit\n"
     "moveout-sim --list-mutants | --mutants [--tries N]  each mutant must be caught, and its seeds pass without it\n";
@@ -28,6 +29,7 @@ struct Command {
   std::uint64_t tries = 300;
   bool trace = false, cells = false, one = false, list = false, mutants = false, verbose = false;
   std::string mutant, dump;
+  bool mutated = true;
 };
 
 bool number(const std::string& text, std::uint64_t* out) {
@@ -52,6 +54,9 @@ bool parse(const std::vector<std::string>& words, Command* command) {
       command->mutants = true;
     } else if (word == "--mutant" && more) {
       command->mutant = words[++i];
+    } else if (word == "--plan-of" && more) {
+      command->mutant = words[++i];
+      command->mutated = false;
     } else if (word == "--dump" && more) {
       command->dump = words[++i];
     } else if (word == "--seed" && more && number(words[i + 1], &value)) {
@@ -109,7 +114,7 @@ void print_line(const Verdict& verdict) {
 }
 
 int run_single(const Command& command) {
-  const Verdict verdict = run_one(command.from, command.mutant, true, command.trace, command.dump);
+  const Verdict verdict = run_one(command.from, command.mutant, command.mutated, command.trace, command.dump);
   print_line(verdict);
   return verdict.failure.empty() ? 0 : 1;
 }
@@ -122,7 +127,7 @@ int run_many(const Command& command) {
   std::uint64_t seed = command.from;
   for (; command.minutes != 0 ? seconds() < command.minutes * 60 : seed <= command.to; ++seed) {
     const double before = seconds();
-    const Verdict verdict = run_one(seed, command.mutant, true, false);
+    const Verdict verdict = run_one(seed, command.mutant, command.mutated, false);
     totals.add(verdict);
     if (command.verbose || !verdict.failure.empty()) print_line(verdict);
     if (command.verbose) fmt::print("  {:.2f} s\n", seconds() - before);

@@ -147,7 +147,8 @@ void World::on_in_sync(int process, const move::TableResult& result) {
 }
 
 void World::on_error_log(int process, const std::string& line) {
-  if (tampered_ && line.starts_with("verify.difference")) return;
+  // A bit that flips in the state's log hides the commits behind it: the state is an older one, and verify finds out.
+  if ((tampered_ || flips_ != 0) && line.starts_with("verify.difference")) return;
   // Is the target really wrong? Then that is what to report.
   compare(false, fmt::format("when p{} logged {}", process, line));
   fail(fmt::format("p{} logged an error nobody expects: {}", process, line));
