@@ -236,6 +236,15 @@ bool Lineage::children_expected() const {
   return std::ranges::any_of(unsettled_, [&](const auto& entry) { return !parents_.contains(entry.first); });
 }
 
+std::optional<Steady> Lineage::childless_since() const {
+  std::optional<Steady> since;
+  for (const auto& [id, finished] : unsettled_) {
+    if (!finished || parents_.contains(id)) continue;
+    since = since ? std::min(*since, *finished) : *finished;
+  }
+  return since;
+}
+
 bool Lineage::all_since(Steady instant, Steady Node::* reached_at) const {
   if (!started_ || !listed_at_ || *listed_at_ <= instant || orphans_ > 0) return false;
   // A stream that is on always has a shard: where none shows, a listing left it out, and nothing is proved.

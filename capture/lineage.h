@@ -75,6 +75,9 @@ class Lineage {
   bool passed_since(base::Steady instant) const;
   // Some finished shard has no child yet: list again soon.
   bool children_expected() const;
+  // Since when a finished shard's changes go on nobody knows where: the longest. Nothing when each has a child, or will
+  // not get one.
+  std::optional<base::Steady> childless_since() const;
   std::size_t reading() const { return reading_; }
   std::size_t finished() const { return nodes_.size() - open_.size(); }
 

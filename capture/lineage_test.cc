@@ -118,6 +118,20 @@ TEST_CASE("children shown late and one by one are all read, and all inherit") {
   CHECK(s.lineage.state("C").prev == 480);
 }
 
+TEST_CASE("a finished shard is childless until a child is listed") {
+  Script s;
+  s.ready({closed("A")});
+  CHECK(!s.lineage.childless_since());
+  s.finish("A", 480);
+  const auto since = s.lineage.childless_since();
+  REQUIRE(since.has_value());
+  s.wait(2min);
+  s.ready({closed("A")});
+  CHECK(s.lineage.childless_since() == since);
+  s.ready({closed("A"), open("B", "A")});
+  CHECK(!s.lineage.childless_since());
+}
+
 TEST_CASE("a child shown after a restart inherits from the row of its finished parent") {
   Script s;
   s.ready({closed("A")});

@@ -45,6 +45,9 @@ Progress StreamCapture::State::progress() const {
   const auto age = [&](Instant created) {
     return std::max(Millis(0), std::chrono::duration_cast<Millis>(wall - created));
   };
+  if (const std::optional<Steady> since = lineage ? lineage->childless_since() : std::nullopt) {
+    now.behind = std::chrono::duration_cast<Millis>(steady - *since);
+  }
   if (readers.empty()) now.lag = age(config.covered_until);
   for (const auto& [shard, reader] : readers) {
     const ShardState& at = lineage->state(shard);

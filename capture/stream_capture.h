@@ -74,8 +74,8 @@ struct Progress {
   std::uint64_t shards_open = 0;
   std::uint64_t shards_done = 0;
   base::Millis lag{0};  // 0 at tip, else now − creation time of the oldest record not yet delivered
-  // For how long a record that was read waits to be delivered, or an open shard was not polled with success: the
-  // longest.
+  // For how long a record that was read waits to be delivered, an open shard was not polled with success, or a finished
+  // one's child was not listed: the longest.
   base::Millis behind{0};
 };
 

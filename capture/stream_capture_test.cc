@@ -218,6 +218,20 @@ TEST_CASE("the tip is proven by pages asked for after the instant, and only when
   CHECK(w.capture->progress().behind < 2s);
 }
 
+TEST_CASE("a finished shard without a child is behind until the child is listed") {
+  World w;
+  w.stream.add("A");
+  w.start();
+  w.run(5s);
+  CHECK(w.capture->progress().behind < 2s);
+  w.stream.close("A");
+  w.run(20s);
+  CHECK(w.capture->progress().behind > 15s);
+  w.stream.add("B", "A");
+  w.run(20s);
+  CHECK(w.capture->progress().behind < 2s);
+}
+
 TEST_CASE("waiting for a tip ends when it is there, and not before") {
   World w;
   w.stream.add("A");

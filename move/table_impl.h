@@ -56,7 +56,12 @@ class TableMove::Impl {
   base::Task<base::Result<>> verify_all();
   base::Task<base::Result<>> reach_sync();
   base::Task<base::Result<>> compare_changed();
+  base::Task<base::Result<>> glance_at_changed();
+  base::Result<> judge(const std::vector<verify::Difference>& differences);
   base::Task<base::Result<>> follow();
+  base::Task<base::Result<>> watch();
+  base::Task<base::Result<>> keep_comparing();
+  void stop_following();
   base::Task<base::Result<>> claim();
 
   item::Version backfill_version() const { return {state_.era()->number, item::Band::Backfill, state_.era()->t0_us}; }
@@ -89,7 +94,9 @@ class TableMove::Impl {
   bool paused_ = false;
   double sample_rcu_ = 0;
   double compare_rcu_ = 0;
-  std::optional<base::Steady> off_since_;  // differences stand since then
+  std::map<item::Key, base::Steady> off_;  // keys that differed when last compared, and since when
+  bool following_ = false;                 // in sync, and nothing has ended that yet
+  bool comparing_ = false;                 // keep_comparing() has not ended
   TableResult result_;
 };
 

@@ -15,8 +15,11 @@ namespace {
 
 // How many keys one comparison round takes.
 constexpr std::size_t kCompareKeys = 500;
-// While in sync, changed keys are compared in rounds of this size, so that they never pile up.
-constexpr std::uint64_t kChangedKeysMax = 2000;
+// While in sync, changed keys are compared about every 5 s.
+constexpr int kCompareEvery = 20;
+// A busy shard is past an instant by its first record from after it: creation times are floored to a second (DynamoDB
+// Local: a minute) and clocks may differ.
+constexpr base::Millis kPassPatience{75000};
 
 }  // namespace
 
@@ -70,26 +73,30 @@ Task<Result<>> TableMove::Impl::verify_all() {
   co_return co_await state_.set_stage(Stage::Verified);
 }
 
-// *in sync*: a tip for an instant after the start of this attempt, every changed key compared, and nothing off
-// (product.md).
+// *in sync*: every shard at its tip, or past it by a newer record, for an instant after the start of this attempt;
+// every changed key compared, and nothing off (product.md). A table that is written all the time has no tip, and keys
+// change while others are compared: those that changed since are `hot`.
 Task<Result<>> TableMove::Impl::reach_sync() {
   capture_->hurry(true);
   for (;;) {
     const base::Steady start = seams_.clock.steady();
-    co_await capture_->wait_for_tip(start);
+    while (!co_await capture_->wait_for_pass(start, kPassPatience)) {
+      seams_.log.info("move.waits_for_tip", {{"table", spec_.source}});
+    }
     if (Result<> compared = co_await compare_changed(); !compared) co_return compared;
-    Result<std::optional<std::uint64_t>> rows = co_await target_->live_rows();
-    if (!rows) co_return fail(rows.error());
-    if (*rows) result_.items = **rows;
-    if (off_since_) {
+    if (!off_.empty()) {
       co_await seams_.clock.sleep_for(base::Millis(5000));
       continue;
     }
+    if (Result<> looked = co_await glance_at_changed(); !looked) co_return looked;
+    Result<std::optional<std::uint64_t>> rows = co_await target_->live_rows();
+    if (!rows) co_return fail(rows.error());
+    if (*rows) result_.items = **rows;
     result_.hot = changed_.size();
     const std::uint64_t hot_max = std::max<std::uint64_t>(10, result_.items / 1000);
     // The comparison may have taken long: a shard that nobody could read meanwhile would end *in sync* at once.
     const bool lately = capture_->progress().behind <= options_.lag_ends_sync;
-    if (result_.hot <= hot_max && lately && capture_->at_tip_since(start)) break;
+    if (result_.hot <= hot_max && lately && capture_->passed_since(start)) break;
     co_await seams_.clock.sleep_for(base::Millis(100));
   }
   capture_->hurry(false);
@@ -111,9 +118,29 @@ Task<Result<>> TableMove::Impl::claim() {
   co_return Result<>();
 }
 
-Task<Result<>> TableMove::Impl::compare_changed() {
+// Most changed keys are equal at a glance. What is not, or changed since, waits on.
+Task<Result<>> TableMove::Impl::glance_at_changed() {
   std::uint64_t left = changed_.size();
-  bool off = false;
+  while (left > 0) {
+    std::vector<item::Key> keys = changed_.take(kCompareKeys);
+    if (keys.empty()) break;
+    left -= std::min<std::uint64_t>(left, keys.size());
+    Result<verify::Glance> seen = co_await verifier_->glance(std::move(keys));
+    if (!seen) co_return fail(seen.error());
+    compare_rcu_ += seen->consumed_rcu;
+    if (Result<> kept = co_await changed_.settled(std::move(seen->others)); !kept) co_return kept;
+  }
+  co_return Result<>();
+}
+
+Task<Result<>> TableMove::Impl::compare_changed() {
+  // A comparison waits for what is on its way: only few keys should need one.
+  for (int i = 0; i < 3 && changed_.size() > kCompareKeys; ++i) {
+    if (Result<> looked = co_await glance_at_changed(); !looked) co_return looked;
+  }
+  std::uint64_t left = changed_.size();
+  const base::Steady now = seams_.clock.steady();
+  std::map<item::Key, base::Steady> off;
   while (left > 0) {
     std::vector<item::Key> keys = changed_.take(kCompareKeys);
     if (keys.empty()) break;
@@ -123,57 +150,77 @@ Task<Result<>> TableMove::Impl::compare_changed() {
     compare_rcu_ += report->consumed_rcu;
     std::erase_if(report->first,
                   [&](const verify::Difference& difference) { return poison_.holds(difference.key.encoded()); });
-    if (report->first.empty()) {
-      if (Result<> kept = co_await changed_.settled(report->hot_keys); !kept) co_return kept;
-      continue;
-    }
     // Not yet final: the keys wait for another comparison, and nothing is said to be in sync meanwhile.
-    off = true;
-    if (!off_since_) off_since_ = seams_.clock.steady();
-    if (seams_.clock.steady() - *off_since_ < options_.difference_wait) {
-      seams_.log.warn("verify.difference_waits", {{"table", spec_.source}, {"keys", report->first.size()}});
-      std::vector<item::Key> again = std::move(report->hot_keys);
-      for (verify::Difference& difference : report->first) again.push_back(std::move(difference.key));
-      if (Result<> kept = co_await changed_.settled(std::move(again)); !kept) co_return kept;
-      continue;
-    }
+    std::vector<item::Key> again = std::move(report->hot_keys);
     for (const verify::Difference& difference : report->first) {
-      switch (difference.kind) {
-        case verify::Difference::Kind::Missing:
-          ++result_.missing;
-          break;
-        case verify::Difference::Kind::Extra:
-          ++result_.extra;
-          break;
-        case verify::Difference::Kind::Different:
-          ++result_.different;
-          break;
-      }
-      seams_.log.error("verify.difference", {{"table", spec_.source},
-                                             {"key_hash", fmt::format("{:016x}", difference.key.hash())},
-                                             {"kind", static_cast<int>(difference.kind)}});
+      const auto before = off_.find(difference.key);
+      off.emplace(difference.key, before == off_.end() ? now : before->second);
+      again.push_back(difference.key);
     }
-    co_return fail(
-        ErrorKind::Differences,
-        fmt::format("table {}: {} keys missing, {} extra, {} different, with every change applied: something else "
-                    "wrote to the target, or to the source past its stream",
-                    spec_.source, result_.missing, result_.extra, result_.different));
+    if (Result<> final = judge(report->first); !final) co_return final;
+    if (!report->first.empty()) {
+      seams_.log.warn("verify.difference_waits", {{"table", spec_.source}, {"keys", report->first.size()}});
+    }
+    if (Result<> kept = co_await changed_.settled(std::move(again)); !kept) co_return kept;
   }
-  if (!off) off_since_.reset();
+  off_ = std::move(off);
   co_return Result<>();
 }
 
-// In sync, and staying so: returns when a record waits too long.
-Task<Result<>> TableMove::Impl::follow() {
-  for (;;) {
-    co_await seams_.clock.sleep_for(base::Millis(250));
-    if (capture_->progress().behind > options_.lag_ends_sync) co_return Result<>();
-    if (poison_.count() > result_.quarantined) co_return Result<>();
-    if (changed_.size() > kChangedKeysMax) {
-      if (Result<> compared = co_await compare_changed(); !compared) co_return compared;
-      if (off_since_) co_return Result<>();
-    }
+// A key that has differed for long enough differs for good.
+Result<> TableMove::Impl::judge(const std::vector<verify::Difference>& differences) {
+  const base::Steady now = seams_.clock.steady();
+  for (const verify::Difference& difference : differences) {
+    const auto since = off_.find(difference.key);
+    if (since == off_.end() || now - since->second < options_.difference_wait) continue;
+    ++(difference.kind == verify::Difference::Kind::Missing ? result_.missing
+       : difference.kind == verify::Difference::Kind::Extra ? result_.extra
+                                                            : result_.different);
+    seams_.log.error("verify.difference", {{"table", spec_.source},
+                                           {"key_hash", fmt::format("{:016x}", difference.key.hash())},
+                                           {"kind", static_cast<int>(difference.kind)}});
   }
+  if (result_.missing + result_.extra + result_.different == 0) return {};
+  return fail(
+      ErrorKind::Differences,
+      fmt::format("table {}: {} keys missing, {} extra, {} different, with every change applied: something else "
+                  "wrote to the target, or to the source past its stream",
+                  spec_.source, result_.missing, result_.extra, result_.different));
+}
+
+// In sync, and staying so: returns, in phase replay, when a record waits too long or something is off.
+Task<Result<>> TableMove::Impl::follow() {
+  following_ = comparing_ = true;
+  base::TaskGroup group(co_await base::this_executor);
+  group.start(keep_comparing());
+  co_return co_await group.run_beside(watch());
+}
+
+void TableMove::Impl::stop_following() {
+  if (!following_) return;
+  following_ = false;
+  enter(Phase::Replay);
+}
+
+// Says at once what ended *in sync*, and returns when no comparison is under way any more.
+Task<Result<>> TableMove::Impl::watch() {
+  while (comparing_) {
+    co_await seams_.clock.sleep_for(base::Millis(250));
+    if (capture_->progress().behind > options_.lag_ends_sync || poison_.count() > result_.quarantined) stop_following();
+  }
+  co_return Result<>();
+}
+
+// Changed keys are compared again while the table is followed, so that they never pile up.
+Task<Result<>> TableMove::Impl::keep_comparing() {
+  while (following_) {
+    for (int i = 0; following_ && i < kCompareEvery; ++i) co_await seams_.clock.sleep_for(base::Millis(250));
+    if (!following_ || changed_.size() == 0) continue;
+    if (Result<> compared = co_await compare_changed(); !compared) co_return compared;
+    if (!off_.empty()) stop_following();
+  }
+  comparing_ = false;
+  co_return Result<>();
 }
 
 }  // namespace moveout::move

@@ -45,6 +45,11 @@ void count_difference(const item::Key& key, bool in_source, bool in_target, Repo
 
 Task<Result<>> Settler::settle(std::vector<item::Key> keys, std::uint64_t seed, bool absent_matches, Report& report) {
   const bool values_only = base::mutant("verify_values_only");
+  if (watermark_.knows()) {
+    Result<std::vector<item::Key>> rest = co_await glance(std::move(keys), seed, absent_matches, report);
+    if (!rest) co_return base::fail(rest.error());
+    keys = std::move(*rest);
+  }
   std::vector<Pending> pending;
   pending.reserve(keys.size());
   for (item::Key& key : keys) pending.push_back({std::move(key), {}, {}});
@@ -76,6 +81,24 @@ Task<Result<>> Settler::settle(std::vector<item::Key> keys, std::uint64_t seed, 
     if (report.hot_keys.size() < kListMax) report.hot_keys.push_back(std::move(one.key));
   }
   co_return Result<>();
+}
+
+Task<Result<std::vector<item::Key>>> Settler::glance(std::vector<item::Key> keys, std::uint64_t seed,
+                                                     bool absent_matches, Report& report) {
+  std::vector<Pending> pending;
+  pending.reserve(keys.size());
+  for (item::Key& key : keys) pending.push_back({std::move(key), {}, {}});
+  if (const Result<> read = co_await read_source(pending, seed); !read) co_return base::fail(read.error());
+  if (const Result<> read = co_await read_target(pending, seed); !read) co_return base::fail(read.error());
+  std::vector<item::Key> others;
+  for (Pending& one : pending) {
+    if (one.now.source != one.now.target) {
+      others.push_back(std::move(one.key));
+    } else if (one.now.source || absent_matches) {
+      ++report.matched;
+    }
+  }
+  co_return others;
 }
 
 Task<Result<>> Settler::read_source(std::vector<Pending>& pending, std::uint64_t seed) {

@@ -12,11 +12,11 @@
 
 namespace moveout::verify {
 
-//   R1 ──► wait: applied has passed R1 ──► V1, T1 ──► R2 ──► wait: applied has passed R2 ──► V2, T2 ──► …
-// Equal as soon as Rn = Tn. Different when Rn = Rn+1 ≠ Tn = Tn+1 and the target's version did not move from Vn to Vn+1:
-// then no change of the key was under way, and the target will stay as it is. Everything else is read again.
-// Where nothing is known of what is applied, the wait lies between two looks instead: R1, V1, T1 ──► wait ──► R2, V2,
-// T2.
+//   R0, T0 ──► R1 ──► wait: applied has passed R1 ──► V1, T1 ──► R2 ──► wait: applied has passed R2 ──► V2, T2 ──► …
+// Equal as soon as Rn = Tn: most keys at a glance, without any wait. Different when Rn = Rn+1 ≠ Tn = Tn+1 and the
+// target's version did not move from Vn to Vn+1: then no change of the key was under way, and the target will stay as
+// it is. Everything else is read again. Where nothing is known of what is applied, there is no glance and the wait lies
+// between two looks instead: R1, V1, T1 ──► wait ──► R2, V2, T2.
 class Settler {
  public:
   Settler(const Config& config, Source& source, target::Target& target, Watermark& watermark, base::Clock& clock)
@@ -26,6 +26,9 @@ class Settler {
   // `absent_matches`. One wait a round serves all keys.
   base::Task<base::Result<>> settle(std::vector<item::Key> keys, std::uint64_t seed, bool absent_matches,
                                     Report& report);
+  // The glance alone: adds what is equal to the report and returns the other keys.
+  base::Task<base::Result<std::vector<item::Key>>> glance(std::vector<item::Key> keys, std::uint64_t seed,
+                                                          bool absent_matches, Report& report);
 
  private:
   struct Pending;

@@ -282,6 +282,17 @@ Task<Result<Report>> Verifier::compare(std::vector<item::Key> keys) {
   co_return report;
 }
 
+Task<Result<Glance>> Verifier::glance(std::vector<item::Key> keys) {
+  std::sort(keys.begin(), keys.end());
+  keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
+  const double rcu_before = state_->source.consumed_rcu();
+  Report report;
+  Result<std::vector<item::Key>> others =
+      co_await state_->settler.glance(std::move(keys), state_->rng.next(), true, report);
+  if (!others) co_return base::fail(others.error());
+  co_return Glance{std::move(*others), state_->source.consumed_rcu() - rcu_before};
+}
+
 VerifyProgress Verifier::progress() const {
   const Progress& at = state_->at;
   return {at.items[kSource], at.items[kTarget], at.compared, at.candidates, state_->consumed_rcu()};

@@ -59,6 +59,11 @@ struct Report {
   bool clean() const { return missing == 0 && extra == 0 && different == 0; }
 };
 
+struct Glance {
+  std::vector<item::Key> others;
+  double consumed_rcu = 0;
+};
+
 // Makes of a source item what the mapping makes of it, so that both sides compare.
 using Normalise = std::function<item::Item(const item::Item&)>;
 
@@ -99,6 +104,8 @@ class Verifier {
   base::Task<base::Result<Report>> run();
   // These keys alone, settled in the same way. `matched` counts those equal (absent on both sides counts as equal).
   base::Task<base::Result<Report>> compare(std::vector<item::Key> keys);
+  // One look at these keys, without any wait: those that are not equal now. Nothing follows for them.
+  base::Task<base::Result<Glance>> glance(std::vector<item::Key> keys);
   VerifyProgress progress() const;
   // Gives up what an unfinished run() has left on the disk: the next one starts anew.
   base::Task<base::Result<>> forget();
