@@ -13,6 +13,10 @@ using base::Result;
 using base::Task;
 
 constexpr std::size_t kListMax = 1000;  // keys that a report names
+// Glances at both sides before anything is waited for: 3 s in all. A target that follows closely equals the source in
+// most of them, also for keys that change every second.
+constexpr int kGlances = 5;
+constexpr base::Millis kGlanceAgain{200};
 
 }  // namespace
 
@@ -45,36 +49,21 @@ void count_difference(const item::Key& key, bool in_source, bool in_target, Repo
 
 Task<Result<>> Settler::settle(std::vector<item::Key> keys, std::uint64_t seed, bool absent_matches, Report& report) {
   const bool values_only = base::mutant("verify_values_only");
-  if (watermark_.knows()) {
-    Result<std::vector<item::Key>> rest = co_await glance(std::move(keys), seed, absent_matches, report);
-    if (!rest) co_return base::fail(rest.error());
-    keys = std::move(*rest);
-  }
-  std::vector<Pending> pending;
-  pending.reserve(keys.size());
-  for (item::Key& key : keys) pending.push_back({std::move(key), {}, {}});
-
+  std::vector<Pending> pending = pending_of(std::move(keys));
   for (int look = 1; look <= std::max(2, config_.compare_tries) && !pending.empty(); ++look) {
-    if (!watermark_.knows() && look > 1) co_await watermark_.passed(clock_.steady(), config_.patience);
-    if (const Result<> read = co_await read_source(pending, seed); !read) co_return read;
-    if (watermark_.knows() && !values_only && !co_await watermark_.passed(clock_.steady(), config_.patience)) {
-      // Of this look nothing follows, and it does not stand beside the next one either.
-      for (Pending& one : pending) one.before.reset();
-      continue;
-    }
-    if (const Result<> read = co_await read_target(pending, seed); !read) co_return read;
-    std::vector<Pending> again;
-    for (Pending& one : pending) {
-      if (one.now.source == one.now.target) {
-        if (one.now.source || absent_matches) ++report.matched;
-      } else if (one.before && *one.before == one.now) {
-        count_difference(one.key, one.now.source.has_value(), one.now.target.has_value(), report);
-      } else {
-        one.before = one.now;
-        again.push_back(std::move(one));
+    std::vector<Pending> moving;
+    if (watermark_.knows() && !values_only) {
+      if (const Result<> looked = co_await glance(pending, moving, seed, absent_matches, report); !looked) {
+        co_return looked;
       }
+    } else if (!watermark_.knows() && look > 1) {
+      co_await watermark_.passed(clock_.steady(), config_.patience);
     }
-    pending = std::move(again);
+    if (!pending.empty()) {
+      const Result<> waited = co_await look_and_wait(pending, seed, absent_matches, report);
+      if (!waited) co_return waited;
+    }
+    take(pending, std::move(moving));
   }
   report.hot += pending.size();
   for (Pending& one : pending) {
@@ -83,22 +72,88 @@ Task<Result<>> Settler::settle(std::vector<item::Key> keys, std::uint64_t seed, 
   co_return Result<>();
 }
 
-Task<Result<std::vector<item::Key>>> Settler::glance(std::vector<item::Key> keys, std::uint64_t seed,
-                                                     bool absent_matches, Report& report) {
+std::vector<Settler::Pending> Settler::pending_of(std::vector<item::Key> keys) {
   std::vector<Pending> pending;
   pending.reserve(keys.size());
   for (item::Key& key : keys) pending.push_back({std::move(key), {}, {}});
-  if (const Result<> read = co_await read_source(pending, seed); !read) co_return base::fail(read.error());
-  if (const Result<> read = co_await read_target(pending, seed); !read) co_return base::fail(read.error());
-  std::vector<item::Key> others;
-  for (Pending& one : pending) {
-    if (one.now.source != one.now.target) {
-      others.push_back(std::move(one.key));
-    } else if (one.now.source || absent_matches) {
-      ++report.matched;
+  return pending;
+}
+
+// Keys stay sorted.
+void Settler::take(std::vector<Pending>& into, std::vector<Pending> more) {
+  std::ranges::move(more, std::back_inserter(into));
+  std::ranges::sort(into, {}, &Pending::key);
+}
+
+// Rn ──► wait ──► Vn, Tn, beside the look before.
+Task<Result<>> Settler::look_and_wait(std::vector<Pending>& pending, std::uint64_t seed, bool absent_matches,
+                                      Report& report) {
+  if (const Result<> read = co_await read_source(pending, seed); !read) co_return read;
+  if (watermark_.knows() && !base::mutant("verify_values_only") &&
+      !co_await watermark_.passed(clock_.steady(), config_.patience)) {
+    // Of this look nothing follows, and it does not stand beside the next one either.
+    for (Pending& one : pending) one.before.reset();
+    co_return Result<>();
+  }
+  if (const Result<> read = co_await read_target(pending, seed); !read) co_return read;
+  std::erase_if(pending, [&](Pending& one) {
+    if (one.now.source == one.now.target) {
+      if (one.now.source || absent_matches) ++report.matched;
+      return true;
+    }
+    if (one.before && *one.before == one.now) {
+      count_difference(one.key, one.now.source.has_value(), one.now.target.has_value(), report);
+      return true;
+    }
+    one.before = one.now;
+    return false;
+  });
+  co_return Result<>();
+}
+
+// What is equal now is equal. Of the rest, what the source changes meanwhile is `moving`: a wait would tell nothing of
+// it.
+Task<Result<>> Settler::glance(std::vector<Pending>& pending, std::vector<Pending>& moving, std::uint64_t seed,
+                               bool absent_matches, Report& report) {
+  base::Millis wait = kGlanceAgain;
+  for (int glance = 1; glance <= kGlances && !(pending.empty() && moving.empty()); ++glance) {
+    if (glance > 1) co_await clock_.sleep_for(std::exchange(wait, 2 * wait));
+    for (std::vector<Pending>* some : {&pending, &moving}) {
+      std::vector<std::optional<item::Hash128>> then;
+      for (const Pending& one : *some) then.push_back(one.now.source);
+      if (const Result<> read = co_await look_now(*some, seed); !read) co_return read;
+      std::vector<Pending> still, moved;
+      for (std::size_t i = 0; i < some->size(); ++i) {
+        Pending& one = (*some)[i];
+        if (one.now.source == one.now.target) {
+          if (one.now.source || absent_matches) ++report.matched;
+        } else if (glance > 1 && one.now.source != then[i] && some == &pending) {
+          one.before.reset();
+          moved.push_back(std::move(one));
+        } else {
+          still.push_back(std::move(one));
+        }
+      }
+      *some = std::move(still);
+      take(moving, std::move(moved));
     }
   }
+  co_return Result<>();
+}
+
+Task<Result<std::vector<item::Key>>> Settler::unequal(std::vector<item::Key> keys, std::uint64_t seed) {
+  std::vector<Pending> pending = pending_of(std::move(keys));
+  if (const Result<> read = co_await look_now(pending, seed); !read) co_return base::fail(read.error());
+  std::vector<item::Key> others;
+  for (Pending& one : pending) {
+    if (one.now.source != one.now.target) others.push_back(std::move(one.key));
+  }
   co_return others;
+}
+
+Task<Result<>> Settler::look_now(std::vector<Pending>& pending, std::uint64_t seed) {
+  if (const Result<> read = co_await read_source(pending, seed); !read) co_return read;
+  co_return co_await read_target(pending, seed);
 }
 
 Task<Result<>> Settler::read_source(std::vector<Pending>& pending, std::uint64_t seed) {

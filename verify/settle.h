@@ -12,11 +12,12 @@
 
 namespace moveout::verify {
 
-//   R0, T0 ──► R1 ──► wait: applied has passed R1 ──► V1, T1 ──► R2 ──► wait: applied has passed R2 ──► V2, T2 ──► …
-// Equal as soon as Rn = Tn: most keys at a glance, without any wait. Different when Rn = Rn+1 ≠ Tn = Tn+1 and the
-// target's version did not move from Vn to Vn+1: then no change of the key was under way, and the target will stay as
-// it is. Everything else is read again. Where nothing is known of what is applied, there is no glance and the wait lies
-// between two looks instead: R1, V1, T1 ──► wait ──► R2, V2, T2.
+//   glances: R, T … ──► R1 ──► wait: applied has passed R1 ──► V1, T1 ──► glances ──► R2 ──► wait ──► V2, T2 ──► …
+// Equal as soon as R = T, which most keys are at a glance, without any wait. Different when Rn = Rn+1 ≠ Tn = Tn+1 and
+// the target's version did not move from Vn to Vn+1: then no change of the key was under way, and the target will stay
+// as it is. Everything else is read again; what the source changes between glances is not waited for.
+// Where nothing is known of what is applied, there are no glances and the wait lies between two looks: R1, V1, T1 ──►
+// wait ──► R2, V2, T2.
 class Settler {
  public:
   Settler(const Config& config, Source& source, target::Target& target, Watermark& watermark, base::Clock& clock)
@@ -26,12 +27,18 @@ class Settler {
   // `absent_matches`. One wait a round serves all keys.
   base::Task<base::Result<>> settle(std::vector<item::Key> keys, std::uint64_t seed, bool absent_matches,
                                     Report& report);
-  // The glance alone: adds what is equal to the report and returns the other keys.
-  base::Task<base::Result<std::vector<item::Key>>> glance(std::vector<item::Key> keys, std::uint64_t seed,
-                                                          bool absent_matches, Report& report);
+  // One glance alone: those that are not equal now.
+  base::Task<base::Result<std::vector<item::Key>>> unequal(std::vector<item::Key> keys, std::uint64_t seed);
 
  private:
   struct Pending;
+  static std::vector<Pending> pending_of(std::vector<item::Key> keys);
+  static void take(std::vector<Pending>& into, std::vector<Pending> more);
+  base::Task<base::Result<>> glance(std::vector<Pending>& pending, std::vector<Pending>& moving, std::uint64_t seed,
+                                    bool absent_matches, Report& report);
+  base::Task<base::Result<>> look_and_wait(std::vector<Pending>& pending, std::uint64_t seed, bool absent_matches,
+                                           Report& report);
+  base::Task<base::Result<>> look_now(std::vector<Pending>& pending, std::uint64_t seed);
   base::Task<base::Result<>> read_source(std::vector<Pending>& pending, std::uint64_t seed);
   base::Task<base::Result<>> read_target(std::vector<Pending>& pending, std::uint64_t seed);
 

@@ -286,9 +286,7 @@ Task<Result<Glance>> Verifier::glance(std::vector<item::Key> keys) {
   std::sort(keys.begin(), keys.end());
   keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
   const double rcu_before = state_->source.consumed_rcu();
-  Report report;
-  Result<std::vector<item::Key>> others =
-      co_await state_->settler.glance(std::move(keys), state_->rng.next(), true, report);
+  Result<std::vector<item::Key>> others = co_await state_->settler.unequal(std::move(keys), state_->rng.next());
   if (!others) co_return base::fail(others.error());
   co_return Glance{std::move(*others), state_->source.consumed_rcu() - rcu_before};
 }
