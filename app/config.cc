@@ -151,10 +151,14 @@ Result<> apply_setting(YAML::Node root, const std::string& setting) {
 }
 
 void read_identity(Reader identity, Url& url) {
-  const std::string profile = identity.text("profile");
-  if (!profile.empty()) url.options["profile"] = profile;
-  for (const char* key : {"role_arn", "external_id", "session_name", "username", "password_file"}) {
-    identity.refuse(key, "not served by this version (use profile)");
+  for (const char* key : {"profile", "role_arn", "external_id", "session_name"}) {
+    if (const std::string value = identity.text(key); !value.empty()) url.options[key] = value;
+  }
+  if (url.option("role_arn").empty()) {
+    for (const char* key : {"external_id", "session_name"}) identity.refuse(key, "goes with role_arn");
+  }
+  for (const char* key : {"username", "password_file"}) {
+    identity.refuse(key, "DynamoDB knows profile and role_arn (with external_id and session_name)");
   }
   identity.no_others();
 }
@@ -185,9 +189,12 @@ void read_target(Reader target, MoveConfig& config, std::optional<base::Error>& 
     return;
   }
   config.target = std::move(*url);
-  if (config.target.scheme == Scheme::DynamoDb)
+  if (config.target.scheme == Scheme::DynamoDb) {
+    read_identity(target.inner("identity"), config.target);
     target.refuse_value("url", "this version writes to sqlite: and file: only");
-  target.refuse("identity", "sqlite: and file: targets have no identity");
+  } else {
+    target.refuse("identity", "sqlite: and file: targets have no identity");
+  }
   target.one_of("mode", "auto", {"auto"}, {"M1", "M2", "M3", "M4"});
   target.number("max_writes", 0);
   target.text("late");

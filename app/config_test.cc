@@ -65,6 +65,27 @@ TEST_CASE("what this version does not serve is refused, not ignored") {
   CHECK(contains(refusal(kSmall, {"target.url=dynamodb://r/t"}), "sqlite: and file:"));
 }
 
+TEST_CASE("an identity is a profile, a role, or a role taken by a profile, in the file as in the URL") {
+  const std::string text =
+      "move: m\nsource:\n  url: dynamodb://us-east-1\n  identity: {profile: prod, role_arn: 'arn:aws:iam::1:role/r', "
+      "external_id: a/b, session_name: s}\ntarget: {url: 'sqlite:x.db'}\ntables: [{name: t}]\n";
+  const auto config = parse_move_yaml(text, "move.yaml", {});
+  REQUIRE_MESSAGE(config.has_value(), config.error().what);
+  CHECK(config->source.option("profile") == "prod");
+  CHECK(config->source.option("role_arn") == "arn:aws:iam::1:role/r");
+  CHECK(config->source.option("external_id") == "a/b");
+  CHECK(config->source.option("session_name") == "s");
+  const auto by_url =
+      app::config_of_urls("dynamodb://us-east-1/t?role_arn=arn:aws:iam::1:role/r&external_id=a%2Fb&session_name=s",
+                          "sqlite:a.db", {"source.identity.profile=prod"});
+  REQUIRE_MESSAGE(by_url.has_value(), by_url.error().what);
+  CHECK(by_url->source.options == config->source.options);
+  CHECK(contains(refusal(kSmall, {"source.identity.external_id=x"}), "goes with role_arn"));
+  CHECK(contains(refusal(kSmall, {"source.identity.username=x"}), "profile and role_arn"));
+  CHECK(contains(refusal(kSmall, {"source.identity.role=x"}), "unknown key"));
+  CHECK(contains(refusal(kSmall, {"target.identity.profile=x"}), "have no identity"));
+}
+
 TEST_CASE("--set overrides a value") {
   const auto config =
       parse_move_yaml(kSmall, "move.yaml", {"tables.0.max_rcu=100", "capture.tip_wait=3s", "move=other"});

@@ -59,13 +59,12 @@ struct Stage {
 
 constexpr const char* kConfigRow = "config";
 
-// What `finish --state DIR` needs to find the target again; nothing secret.
+// What `finish --state DIR` needs to find the target again, as the same identity; nothing secret.
 std::string config_row(const MoveConfig& config, const std::vector<move::TableSpec>& tables) {
   json::array names;
   for (const move::TableSpec& table : tables) names.push_back({{"source", table.source}, {"target", table.target}});
-  return json::serialize(json::object{{"source", "dynamodb://" + config.source.region},
-                                      {"target", config.target.identity()},
-                                      {"tables", std::move(names)}});
+  return json::serialize(
+      json::object{{"source", config.source.whole()}, {"target", config.target.whole()}, {"tables", std::move(names)}});
 }
 
 Result<> read_config_row(const state::Rows& rows, MoveConfig& config) {
@@ -117,8 +116,8 @@ Task<Result<>> set_stage(Context& context, Stage& stage, base::Rng& rng, move::J
   if (job == move::Job::Run && context.config.target.scheme == Scheme::File) {
     co_return fail(ErrorKind::Usage, "run: a file cannot take changes; use `scan` for a file, or a sqlite: target");
   }
-  Result<std::unique_ptr<Source>> source = Source::connect(
-      context.config.source, context.executor, context.state_worker, context.clock, rng.fork(), context.log);
+  Result<std::unique_ptr<Source>> source =
+      Source::connect(context.config.source, context.executor, context.clock, rng.fork(), context.log);
   if (!source) co_return fail(source.error());
   stage.source = std::move(*source);
   Result<std::vector<move::TableSpec>> tables =

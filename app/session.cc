@@ -6,9 +6,6 @@
 #include <map>
 #include <random>
 
-#include "aws/endpoints.h"
-#include "aws/environment.h"
-#include "net/proxy.h"
 #include "schema/columns.h"
 #include "target/file/file_target.h"
 
@@ -29,49 +26,17 @@ std::string folded(const std::string& name) {
 
 }  // namespace
 
-Result<std::unique_ptr<Source>> Source::connect(const Url& url, base::Executor executor, base::Worker& worker,
-                                                base::Clock& clock, base::Rng rng, base::Log& log) {
-  const aws::Environment environment = aws::system_environment(worker, clock);
-  Result<aws::Profile> profile = aws::load_profile(environment, url.option("profile"));
-  if (!profile) return fail(profile.error());
-  Result<aws::Endpoints> endpoints =
-      aws::resolve_endpoints({url.region, url.option("endpoint")}, environment, *profile);
-  if (!endpoints) return fail(endpoints.error());
-  if (!endpoints->dynamodb.tls && !aws::is_loopback(endpoints->dynamodb) && url.option("tls") != "false") {
-    return fail(ErrorKind::Usage,
-                "endpoint " + endpoints->dynamodb.to_string() +
-                    ": plain HTTP beyond this machine shows the items to the network; use https://, or ask "
-                    "for it with ?tls=false");
-  }
-  net::HttpClientOptions options;
-  options.ca_file = environment.get("AWS_CA_BUNDLE");
-  Result<net::ProxyRules> proxies =
-      net::proxies_from([&environment](std::string_view name) -> std::optional<std::string> {
-        const auto found = environment.vars.find(std::string(name));
-        return found == environment.vars.end() ? std::nullopt : std::optional(found->second);
-      });
-  if (!proxies) return fail(proxies.error());
-  options.proxies = std::move(*proxies);
-
+Result<std::unique_ptr<Source>> Source::connect(const Url& url, base::Executor executor, base::Clock& clock,
+                                                base::Rng rng, base::Log& log) {
+  Result<std::unique_ptr<Access>> access = Access::make(url, std::move(executor), clock, log);
+  if (!access) return fail(access.error());
   auto source = std::make_unique<Source>();
-  source->region_ = endpoints->region;
-  source->endpoint_ = endpoints->dynamodb.to_string();
-  source->is_aws_ = aws::is_aws(endpoints->dynamodb);
-  source->transport_ = std::make_unique<net::HttpClient>(executor, std::move(options));
-  aws::ChainConfig chain;
-  chain.profile = url.option("profile");
-  chain.endpoint_is_local = aws::is_loopback(endpoints->dynamodb);
-  source->credentials_ = std::make_unique<aws::CredentialsChain>(chain, environment, clock, log);
-  aws::ClientConfig config;
-  config.region = endpoints->region;
-  config.endpoint = endpoints->dynamodb;
-  config.retry.give_up_unreached = base::Millis(15000);
-  source->dynamodb_client_ =
-      std::make_unique<aws::Client>(config, *source->transport_, *source->credentials_, clock, rng.fork(), log);
-  config.endpoint = endpoints->streams;
-  config.target_prefix = "DynamoDBStreams_20120810";
-  source->streams_client_ =
-      std::make_unique<aws::Client>(config, *source->transport_, *source->credentials_, clock, rng.fork(), log);
+  source->access_ = std::move(*access);
+  Access& own = *source->access_;
+  source->dynamodb_client_ = std::make_unique<aws::Client>(own.client_config(aws::Api::DynamoDb), own.transport(),
+                                                           own.credentials(), clock, rng.fork(), log);
+  source->streams_client_ = std::make_unique<aws::Client>(own.client_config(aws::Api::DynamoDbStreams), own.transport(),
+                                                          own.credentials(), clock, rng.fork(), log);
   source->dynamodb_ = std::make_unique<aws::DynamoDb>(*source->dynamodb_client_);
   source->streams_ = std::make_unique<aws::Streams>(*source->streams_client_);
   return source;

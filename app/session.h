@@ -6,16 +6,15 @@
 #include <string>
 #include <vector>
 
+#include "app/access.h"
 #include "app/cli.h"
 #include "app/config.h"
 #include "app/reporter.h"
 #include "app/stderr_log.h"
 #include "aws/client.h"
-#include "aws/credentials.h"
 #include "aws/dynamodb.h"
 #include "aws/streams.h"
 #include "move/move.h"
-#include "net/http_client.h"
 #include "net/runtime.h"
 #include "net/system_clock.h"
 #include "net/thread_worker.h"
@@ -30,24 +29,20 @@ namespace moveout::app {
 class Source {
  public:
   // Usage for a region, endpoint or profile that cannot be used.
-  static base::Result<std::unique_ptr<Source>> connect(const Url& url, base::Executor executor, base::Worker& worker,
-                                                       base::Clock& clock, base::Rng rng, base::Log& log);
+  static base::Result<std::unique_ptr<Source>> connect(const Url& url, base::Executor executor, base::Clock& clock,
+                                                       base::Rng rng, base::Log& log);
   aws::DynamoDb& dynamodb() { return *dynamodb_; }
   aws::Streams& streams() { return *streams_; }
-  bool is_aws() const { return is_aws_; }
-  const std::string& region() const { return region_; }
-  const std::string& endpoint() const { return endpoint_; }
+  bool is_aws() const { return access_->is_aws(); }
+  const std::string& region() const { return access_->endpoints().region; }
+  std::string endpoint() const { return access_->endpoints().dynamodb.to_string(); }
 
  private:
-  std::unique_ptr<http::Transport> transport_;
-  std::unique_ptr<aws::CredentialsProvider> credentials_;
+  std::unique_ptr<Access> access_;
   std::unique_ptr<aws::Client> dynamodb_client_;
   std::unique_ptr<aws::Client> streams_client_;
   std::unique_ptr<aws::DynamoDb> dynamodb_;
   std::unique_ptr<aws::Streams> streams_;
-  bool is_aws_ = true;
-  std::string region_;
-  std::string endpoint_;
 };
 
 // Makes the targets of one move: tables that go into one SQLite file share its connection.

@@ -35,6 +35,24 @@ bool percent_decode(std::string_view text, std::string& out) {
   return true;
 }
 
+std::string percent_encode(std::string_view text, std::string_view kept) {
+  std::string out;
+  for (const char c : text) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+                       c == '_' || c == '.' || c == '~' || kept.find(c) != std::string_view::npos;
+    if (plain) {
+      out += c;
+    } else {
+      out += '%';
+      out += "0123456789ABCDEF"[static_cast<unsigned char>(c) >> 4];
+      out += "0123456789ABCDEF"[static_cast<unsigned char>(c) & 15];
+    }
+  }
+  return out;
+}
+
+std::string absolute(const std::string& path) { return std::filesystem::absolute(path).lexically_normal().string(); }
+
 // Schemes of the field that later versions serve, so that the answer is not "unknown".
 bool known_later(std::string_view scheme) {
   static const std::set<std::string_view> later{"cql",     "alternator", "postgres", "postgresql", "s3",
@@ -76,7 +94,7 @@ Result<Url> parse_dynamodb(std::string_view whole, std::string_view rest, std::s
     return wrong(whole, "bad %-escape in the table's name");
   }
   Result<std::map<std::string, std::string>> options =
-      parse_options(whole, query, {"endpoint", "profile", "region", "tls"});
+      parse_options(whole, query, {"endpoint", "external_id", "profile", "region", "role_arn", "session_name", "tls"});
   if (!options) return base::fail(options.error());
   url.options = std::move(*options);
   if (url.region.empty()) url.region = url.option("region");
@@ -95,11 +113,25 @@ std::string Url::identity() const {
     case Scheme::DynamoDb:
       return "dynamodb://" + region + "/" + table;
     case Scheme::Sqlite:
-      return "sqlite:" + std::filesystem::absolute(path).lexically_normal().string();
+      return "sqlite:" + absolute(path);
     case Scheme::File:
-      return path == "-" ? "-" : "file:" + std::filesystem::absolute(path).lexically_normal().string();
+      return path == "-" ? "-" : "file:" + absolute(path);
   }
   return {};
+}
+
+std::string Url::whole() const {
+  if (path == "-") return path;
+  std::string out = scheme == Scheme::DynamoDb
+                        ? "dynamodb://" + region + (table.empty() ? "" : "/") + percent_encode(table, "")
+                    : scheme == Scheme::Sqlite ? "sqlite:" + percent_encode(absolute(path), "/")
+                                               : "file:" + percent_encode(absolute(path), "/");
+  char before = '?';
+  for (const auto& [name, value] : options) {
+    out += before + name + '=' + percent_encode(value, "/:");
+    before = '&';
+  }
+  return out;
 }
 
 Result<Url> parse_url(std::string_view text) {

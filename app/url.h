@@ -14,14 +14,17 @@ enum class Scheme { DynamoDb, Sqlite, File };
 // dynamodb://REGION/TABLE · sqlite:FILE · file:PATH, each with ?options. Values are percent-decoded.
 struct Url {
   Scheme scheme = Scheme::File;
-  std::string region;                          // dynamodb: may be empty when the environment names one
-  std::string table;                           // dynamodb: the path; sqlite: ?table=
-  std::string path;                            // sqlite and file; "-" is stdout
-  std::map<std::string, std::string> options;  // endpoint, profile, region, tls (dynamodb); table (sqlite)
+  std::string region;  // dynamodb: may be empty when the environment names one
+  std::string table;   // dynamodb: the path; sqlite: ?table=
+  std::string path;    // sqlite and file; "-" is stdout
+  // dynamodb: endpoint, region, tls, and who we are there: profile, role_arn, external_id, session_name; sqlite: table
+  std::map<std::string, std::string> options;
 
   std::string option(const std::string& name) const;
-  // Without options that may change between two starts of one move (endpoint, profile): what the state remembers.
+  // Without options that may change between two starts of one move (endpoint, profile, role): what the state remembers.
   std::string identity() const;
+  // With all options, files by their absolute path: parse_url gives the same again. It holds no secret.
+  std::string whole() const;
 };
 
 // Usage for what is not such a URL, for an unknown option, for a password in it, and for schemes this version cannot

@@ -56,3 +56,21 @@ TEST_CASE("a move's identity does not depend on the profile") {
   CHECK(parse_url("dynamodb://r/t?profile=a")->identity() == parse_url("dynamodb://r/t?profile=b")->identity());
   CHECK(parse_url("dynamodb://r/t")->identity() != parse_url("dynamodb://r/u")->identity());
 }
+
+TEST_CASE("a whole URL says all that was said, and is read again as the same") {
+  for (const char* text : {"dynamodb://eu-west-1/my%2Dtable?endpoint=http://"
+                           "127.0.0.1:8000&profile=a%26b%20c&role_arn=arn:aws:iam::1:role/r"
+                           "&external_id=%C3%A4/%3D&session_name=s&tls=false",
+                           "dynamodb://eu-west-1", "sqlite:/tmp/100%25?table=a%3Fb", "file:/tmp/x%3F.jsonl", "-"}) {
+    CAPTURE(text);
+    const auto url = parse_url(text);
+    REQUIRE_MESSAGE(url.has_value(), url.error().what);
+    const auto again = parse_url(url->whole());
+    REQUIRE_MESSAGE(again.has_value(), again.error().what);
+    CHECK(again->scheme == url->scheme);
+    CHECK(again->region == url->region);
+    CHECK(again->table == url->table);
+    CHECK(again->path == url->path);
+    CHECK(again->options == url->options);
+  }
+}

@@ -124,8 +124,8 @@ Task<Ending> run_verify(Context context) {
     co_return ended({ErrorKind::Usage, "verify: a file cannot be compared; the target is a sqlite: file"});
   }
   base::Rng rng(random_seed());
-  Result<std::unique_ptr<Source>> source = Source::connect(
-      context.config.source, context.executor, context.state_worker, context.clock, rng.fork(), context.log);
+  Result<std::unique_ptr<Source>> source =
+      Source::connect(context.config.source, context.executor, context.clock, rng.fork(), context.log);
   if (!source) co_return ended(source.error());
   Result<std::vector<move::TableSpec>> tables =
       co_await expand_tables((*source)->dynamodb(), context.config.tables, Scheme::Sqlite);

@@ -1,18 +1,18 @@
 // Credentials: where a signature's keys come from. The providers ask in turn, as the AWS SDKs do.
 #pragma once
 
-#include <functional>
-#include <map>
-#include <memory>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "aws/environment.h"
+#include "aws/fetch.h"
+#include "aws/sso.h"
+#include "aws/sts.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/task.h"
+#include "http/http.h"
 #include "sigv4/credentials.h"
 
 namespace moveout::aws {
@@ -40,36 +40,35 @@ class StaticCredentials final : public CredentialsProvider {
 
 struct ChainConfig {
   std::string profile;                // that move.yaml or the URL names; empty: the environment decides
+  RoleWish role;                      // that move.yaml or the URL names: taken with what the chain gives; no ARN: none
+  std::string region = "us-east-1";   // whose STS is asked
   bool endpoint_is_local = false;     // errors then say that any keys do
+  bool plain_http = false;            // STS and SSO may be asked without TLS beyond this machine
   base::Millis process_limit{60000};  // for a credential_process
 };
 
-// The environment's keys (unless a profile is named), then the profile: keys in the credentials file,
-// credential_process, keys in the config file. Keys that expire are asked for again five minutes before; while that
-// fails the old ones serve to their end. Single executor; one asks at a time, the others wait.
+// The chain of aws/search.h. Keys that expire are asked for again five minutes before; while that fails the old ones
+// serve to their end. Single executor; one asks at a time, the others go on with the old ones or wait.
 class CredentialsChain final : public CredentialsProvider {
  public:
-  CredentialsChain(ChainConfig config, Environment environment, base::Clock& clock, base::Log& log);
+  // services: STS and IAM Identity Center; metadata: link-local and loopback addresses, never through a proxy.
+  CredentialsChain(ChainConfig config, Environment environment, http::Transport& services, http::Transport& metadata,
+                   base::Clock& clock, base::Log& log);
   base::Task<base::Result<sigv4::Credentials>> get() override;
   void invalidate() override { stale_ = true; }
 
  private:
-  base::Task<base::Result<sigv4::Credentials>> ask();
-  base::Task<base::Result<sigv4::Credentials>> ask_process(std::string command, std::string profile);
   bool serves() const;
   bool due() const;
+  void keep(sigv4::Credentials keys, const std::string& place);
 
   ChainConfig config_;
-  Environment environment_;
-  base::Clock& clock_;
-  base::Log& log_;
+  Reach reach_;
+  Sso sso_;
   std::optional<sigv4::Credentials> cached_;
   bool stale_ = false;
   bool asking_ = false;
   base::Instant next_ask_{};
 };
-
-// A credential_process's answer: {"Version":1,"AccessKeyId":…}. Usage, quoting nothing of it, for anything else.
-base::Result<sigv4::Credentials> parse_process_credentials(std::string_view json);
 
 }  // namespace moveout::aws

@@ -20,6 +20,15 @@ struct Partition {
   bool fips_is_plain = false;
 };
 
+// Before the domain; the FIPS host has "-fips" behind it. Order: Api.
+constexpr std::array<std::string_view, 5> kPrefixes = {"dynamodb", "dynamodb", "sts", "portal.sso", "oidc"};
+constexpr std::array<std::string_view, 5> kServiceIds = {"DYNAMODB", "DYNAMODB_STREAMS", "STS", "SSO", "SSO_OIDC"};
+
+// Where `legacy` means the global STS.
+constexpr std::string_view kLegacyStsRegions =
+    " ap-northeast-1 ap-south-1 ap-southeast-1 ap-southeast-2 ca-central-1 eu-central-1 eu-north-1 eu-west-1 eu-west-2 "
+    "eu-west-3 sa-east-1 us-east-1 us-east-2 us-west-1 us-west-2 ";
+
 // AWS's partitions.json. The longer names come first: "us-gov" before "us".
 constexpr std::array kPartitions = {
     Partition{"us-gov", "amazonaws.com", "api.aws", true},
@@ -70,12 +79,13 @@ std::string lower(std::string text) {
 }
 
 // The configured endpoint of one API; nothing when there is none.
-base::Result<std::optional<http::Endpoint>> configured(const std::string& service, const Environment& environment,
+base::Result<std::optional<http::Endpoint>> configured(Api api, const Environment& environment,
                                                        const Profile& profile) {
   struct Place {
     std::string name;
     std::string value;
   };
+  const std::string service(kServiceIds[static_cast<std::size_t>(api)]);
   const auto nested = profile.services.find(lower(service) + ".endpoint_url");
   const std::string variable = "AWS_ENDPOINT_URL_" + service;
   const std::string in_profile = "profile \"" + profile.name + "\"";
@@ -89,6 +99,19 @@ base::Result<std::optional<http::Endpoint>> configured(const std::string& servic
     return std::move(*endpoint);
   }
   return std::nullopt;
+}
+
+struct Wanted {
+  bool fips = false;
+  bool dual_stack = false;
+};
+
+Wanted wanted(const Environment& environment, const Profile& profile) {
+  const auto flag = [&](const char* variable, const char* setting) {
+    return environment.get(variable).empty() ? lower(profile.get(setting)) == "true" : environment.flag(variable);
+  };
+  return {flag("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint"),
+          flag("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint")};
 }
 
 base::Result<std::string> region_of(const EndpointWish& wish, const Environment& environment, const Profile& profile,
@@ -134,13 +157,18 @@ base::Result<http::Endpoint> aws_endpoint(Api api, const std::string& region, bo
     return base::fail(
         ErrorKind::Usage,
         fmt::format("region \"{}\" is of no AWS partition that moveout knows; check its spelling, or give "
-                    "its host with ?endpoint= (DynamoDB Local: ?endpoint=http://localhost:8000)",
-                    region));
+                    "its host with {}",
+                    region,
+                    api == Api::DynamoDb || api == Api::DynamoDbStreams
+                        ? "?endpoint= (DynamoDB Local: ?endpoint=http://localhost:8000)"
+                        : "AWS_ENDPOINT_URL_" + std::string(kServiceIds[static_cast<std::size_t>(api)])));
   }
   std::string host;
   // Under the dual-stack domains Streams is "streams-dynamodb", under the others "streams.dynamodb".
   if (api == Api::DynamoDbStreams) host = dual_stack ? "streams-" : "streams.";
-  host += fips && !(partition->fips_is_plain && !dual_stack) ? "dynamodb-fips." : "dynamodb.";
+  host += kPrefixes[static_cast<std::size_t>(api)];
+  if (fips && !(partition->fips_is_plain && !dual_stack)) host += "-fips";
+  host += '.';
   host += region;
   host += '.';
   host += dual_stack ? partition->dual_stack_suffix : partition->suffix;
@@ -160,6 +188,25 @@ bool is_loopback(const http::Endpoint& endpoint) {
   return host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string::npos;
 }
 
+base::Result<ServicePlace> resolve_service(Api api, const std::string& region, const Environment& environment,
+                                           const Profile& profile) {
+  if (!environment.flag("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")) {
+    auto found = configured(api, environment, profile);
+    if (!found) return base::fail(found.error());
+    if (*found) return ServicePlace{std::move(**found), region};
+  }
+  const Wanted want = wanted(environment, profile);
+  std::string style = environment.get("AWS_STS_REGIONAL_ENDPOINTS");
+  if (style.empty()) style = profile.get("sts_regional_endpoints");
+  if (api == Api::Sts && lower(style) == "legacy" && !want.fips && !want.dual_stack &&
+      kLegacyStsRegions.find(" " + region + " ") != std::string_view::npos) {
+    return ServicePlace{{true, "sts.amazonaws.com", 443}, "us-east-1"};
+  }
+  auto endpoint = aws_endpoint(api, region, want.fips, want.dual_stack);
+  if (!endpoint) return base::fail(endpoint.error());
+  return ServicePlace{std::move(*endpoint), region};
+}
+
 base::Result<Endpoints> resolve_endpoints(const EndpointWish& wish, const Environment& environment,
                                           const Profile& profile) {
   std::optional<http::Endpoint> dynamodb;
@@ -170,10 +217,10 @@ base::Result<Endpoints> resolve_endpoints(const EndpointWish& wish, const Enviro
     dynamodb = std::move(*endpoint);
     streams = streams_of(*dynamodb);
   } else if (!environment.flag("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")) {
-    auto found = configured("DYNAMODB", environment, profile);
+    auto found = configured(Api::DynamoDb, environment, profile);
     if (!found) return base::fail(found.error());
     dynamodb = std::move(*found);
-    found = configured("DYNAMODB_STREAMS", environment, profile);
+    found = configured(Api::DynamoDbStreams, environment, profile);
     if (!found) return base::fail(found.error());
     streams = std::move(*found);
     // A stand-in answers for both.
@@ -181,16 +228,12 @@ base::Result<Endpoints> resolve_endpoints(const EndpointWish& wish, const Enviro
   }
   auto region = region_of(wish, environment, profile, dynamodb.has_value());
   if (!region) return base::fail(region.error());
-  const auto flag = [&](const char* variable, const char* setting) {
-    return environment.get(variable).empty() ? lower(profile.get(setting)) == "true" : environment.flag(variable);
-  };
-  const bool fips = flag("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint");
-  const bool dual_stack = flag("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint");
+  const Wanted want = wanted(environment, profile);
   Endpoints out;
   out.region = std::move(*region);
   const auto choose = [&](const std::optional<http::Endpoint>& found, Api api) -> base::Result<http::Endpoint> {
     if (found) return *found;
-    return aws_endpoint(api, out.region, fips, dual_stack);
+    return aws_endpoint(api, out.region, want.fips, want.dual_stack);
   };
   auto chosen = choose(dynamodb, Api::DynamoDb);
   if (!chosen) return base::fail(chosen.error());

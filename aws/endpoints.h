@@ -10,12 +10,18 @@
 
 namespace moveout::aws {
 
-enum class Api { DynamoDb, DynamoDbStreams };
+enum class Api { DynamoDb, DynamoDbStreams, Sts, Sso, SsoOidc };
 
 // What the URL says; both may be empty.
 struct EndpointWish {
   std::string region;
   std::string endpoint;  // ?endpoint=
+};
+
+// A service that gives credentials: where it answers, and the region to sign for.
+struct ServicePlace {
+  http::Endpoint endpoint;
+  std::string region;
 };
 
 struct Endpoints {
@@ -32,6 +38,12 @@ struct Endpoints {
 // Usage: no region, a region of no known partition without an endpoint, an endpoint that is no URL.
 base::Result<Endpoints> resolve_endpoints(const EndpointWish& wish, const Environment& environment,
                                           const Profile& profile);
+
+// STS, the portal of IAM Identity Center (Sso) or its token service (SsoOidc) of a region: AWS_ENDPOINT_URL_STS (_SSO,
+// _SSO_OIDC), AWS_ENDPOINT_URL and the profile's as above, else the region's own. AWS_STS_REGIONAL_ENDPOINTS=legacy
+// takes the global STS where that one is the region's old one.
+base::Result<ServicePlace> resolve_service(Api api, const std::string& region, const Environment& environment,
+                                           const Profile& profile);
 
 // The region's own endpoint. Usage for a region of no known partition, and where the partition has no dual stack.
 base::Result<http::Endpoint> aws_endpoint(Api api, const std::string& region, bool fips, bool dual_stack);

@@ -252,3 +252,72 @@ TEST_CASE("AWS hosts and loopback are told from look-alikes") {
     CHECK(!is_loopback(endpoint(name)));
   }
 }
+
+TEST_CASE("the services that give credentials have a host of their own in every partition, with FIPS and dual stack") {
+  struct Row {
+    Api api;
+    const char* region;
+    const char* plain;
+    const char* fips;
+    const char* dual_stack;
+    const char* both;
+  };
+  for (const Row& row :
+       {Row{Api::Sts, "us-east-1", "sts.us-east-1.amazonaws.com", "sts-fips.us-east-1.amazonaws.com",
+            "sts.us-east-1.api.aws", "sts-fips.us-east-1.api.aws"},
+        Row{Api::Sts, "us-gov-west-1", "sts.us-gov-west-1.amazonaws.com", "sts.us-gov-west-1.amazonaws.com",
+            "sts.us-gov-west-1.api.aws", "sts-fips.us-gov-west-1.api.aws"},
+        Row{Api::Sts, "cn-north-1", "sts.cn-north-1.amazonaws.com.cn", "sts-fips.cn-north-1.amazonaws.com.cn",
+            "sts.cn-north-1.api.amazonwebservices.com.cn", "sts-fips.cn-north-1.api.amazonwebservices.com.cn"},
+        Row{Api::Sts, "eusc-de-east-1", "sts.eusc-de-east-1.amazonaws.eu", "sts-fips.eusc-de-east-1.amazonaws.eu",
+            "sts.eusc-de-east-1.api.amazonwebservices.eu", "sts-fips.eusc-de-east-1.api.amazonwebservices.eu"},
+        Row{Api::Sso, "us-isob-east-1", "portal.sso.us-isob-east-1.sc2s.sgov.gov",
+            "portal.sso-fips.us-isob-east-1.sc2s.sgov.gov", "portal.sso.us-isob-east-1.api.aws.scloud",
+            "portal.sso-fips.us-isob-east-1.api.aws.scloud"},
+        Row{Api::SsoOidc, "eu-isoe-west-1", "oidc.eu-isoe-west-1.cloud.adc-e.uk",
+            "oidc-fips.eu-isoe-west-1.cloud.adc-e.uk", "oidc.eu-isoe-west-1.api.cloud-aws.adc-e.uk",
+            "oidc-fips.eu-isoe-west-1.api.cloud-aws.adc-e.uk"}}) {
+    CAPTURE(row.plain);
+    CHECK(aws_endpoint(row.api, row.region, false, false)->host == row.plain);
+    CHECK(aws_endpoint(row.api, row.region, true, false)->host == row.fips);
+    CHECK(aws_endpoint(row.api, row.region, false, true)->host == row.dual_stack);
+    CHECK(aws_endpoint(row.api, row.region, true, true)->host == row.both);
+  }
+}
+
+TEST_CASE("where STS and SSO are asked can be said, one by one or for all") {
+  Environment environment;
+  Profile profile;
+  const auto place = [&](Api api, const char* region = "eu-west-1") {
+    const auto found = resolve_service(api, region, environment, profile);
+    return found ? found->endpoint.to_string() + " " + found->region : found.error().what;
+  };
+  CHECK(place(Api::Sts) == "https://sts.eu-west-1.amazonaws.com eu-west-1");
+  profile.config["sts_regional_endpoints"] = "legacy";
+  CHECK(place(Api::Sts) == "https://sts.amazonaws.com us-east-1");
+  CHECK(place(Api::Sts, "eu-south-1") == "https://sts.eu-south-1.amazonaws.com eu-south-1");
+  CHECK(place(Api::Sso) == "https://portal.sso.eu-west-1.amazonaws.com eu-west-1");
+  environment.vars["AWS_STS_REGIONAL_ENDPOINTS"] = "regional";
+  CHECK(place(Api::Sts) == "https://sts.eu-west-1.amazonaws.com eu-west-1");
+  environment.vars["AWS_USE_FIPS_ENDPOINT"] = "true";
+  CHECK(place(Api::Sts) == "https://sts-fips.eu-west-1.amazonaws.com eu-west-1");
+  profile.config["endpoint_url"] = "http://localhost:1";
+  CHECK(place(Api::SsoOidc) == "http://localhost:1 eu-west-1");
+  profile.services["sso_oidc.endpoint_url"] = "http://localhost:2";
+  CHECK(place(Api::SsoOidc) == "http://localhost:2 eu-west-1");
+  environment.vars["AWS_ENDPOINT_URL"] = "http://localhost:3";
+  CHECK(place(Api::SsoOidc) == "http://localhost:3 eu-west-1");
+  environment.vars["AWS_ENDPOINT_URL_SSO_OIDC"] = "http://localhost:4";
+  environment.vars["AWS_ENDPOINT_URL_SSO"] = "http://localhost:5";
+  environment.vars["AWS_ENDPOINT_URL_STS"] = "http://localhost:6";
+  CHECK(place(Api::SsoOidc) == "http://localhost:4 eu-west-1");
+  CHECK(place(Api::Sso) == "http://localhost:5 eu-west-1");
+  CHECK(place(Api::Sts) == "http://localhost:6 eu-west-1");
+  environment.vars["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"] = "true";
+  CHECK(place(Api::SsoOidc) == "https://oidc-fips.eu-west-1.amazonaws.com eu-west-1");
+  environment.vars.clear();
+  profile = {};
+  CHECK(place(Api::Sts, "ddblocal").find("AWS_ENDPOINT_URL_STS") != std::string::npos);
+  environment.vars["AWS_ENDPOINT_URL_STS"] = "localhost";
+  CHECK(place(Api::Sts).find("AWS_ENDPOINT_URL_STS") != std::string::npos);
+}

@@ -5,6 +5,7 @@
 #include <cctype>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 
@@ -26,6 +27,23 @@ base::Result<std::string> read_whole_file(const std::string& path) {
     return base::fail(base::ErrorKind::Usage, path + " cannot be read: " + std::strerror(errno));
   }
   return text;
+}
+
+// Through a file beside it, which mkstemp makes for this user only.
+base::Result<> replace_file(const std::string& path, const std::string& text) {
+  std::string beside = path + ".XXXXXX";
+  const auto refuse = [&](const char* why) {
+    return base::fail(base::ErrorKind::Usage, path + " cannot be written: " + why);
+  };
+  const int fd = ::mkstemp(beside.data());
+  if (fd < 0) return refuse(std::strerror(errno));
+  std::FILE* file = ::fdopen(fd, "wb");
+  const bool written = std::fwrite(text.data(), 1, text.size(), file) == text.size();
+  const bool closed = std::fclose(file) == 0;
+  if (written && closed && std::rename(beside.c_str(), path.c_str()) == 0) return {};
+  const int why = errno;
+  std::remove(beside.c_str());
+  return refuse(std::strerror(why));
 }
 
 base::Task<base::Result<std::string>> run_on(base::Worker& worker, base::Clock& clock, std::vector<std::string> argv,
@@ -55,6 +73,7 @@ Environment system_environment(base::Worker& worker, base::Clock& clock) {
     environment.vars.emplace(text.substr(0, equals), text.substr(equals + 1));
   }
   environment.read_file = read_whole_file;
+  environment.write_file = replace_file;
   environment.run = [&worker, &clock](std::vector<std::string> argv, base::Millis time_limit) {
     return run_on(worker, clock, std::move(argv), time_limit);
   };

@@ -17,6 +17,9 @@ struct Environment {
   std::map<std::string, std::string> vars;
   // contract: the whole file. NotFound when it does not exist.
   std::function<base::Result<std::string>(const std::string& path)> read_file;
+  // contract: the file holds this text, whole or as before, readable by this user only. An error, which quotes none of
+  // it, otherwise.
+  std::function<base::Result<>(const std::string& path, const std::string& text)> write_file;
   // contract: runs a program (looked up in PATH) without a shell and returns what it wrote to stdout; its stderr goes
   // nowhere. An error, which quotes no output, when it cannot be started, fails, or takes longer.
   std::function<base::Task<base::Result<std::string>>(std::vector<std::string> argv, base::Millis time_limit)> run;

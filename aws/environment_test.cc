@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <chrono>
+#include <filesystem>
 
 #include "base/manual_clock.h"
 
@@ -91,6 +92,30 @@ TEST_CASE("the process's environment has its variables, files and programs") {
   CHECK(environment.read_file("/no/such/file").error().kind == ErrorKind::NotFound);
   CHECK(environment.read_file("/tmp").error().kind == ErrorKind::Usage);
   CHECK(*base::finish(io, manual, environment.run({"printf", "x"}, Millis(10000))) == "x");
+}
+
+TEST_CASE("a file is replaced whole, for this user only, or stays as it was") {
+  boost::asio::io_context io;
+  RealClock clock;
+  InlineWorker worker;
+  const Environment environment = system_environment(worker, clock);
+  const std::filesystem::path folder = std::filesystem::temp_directory_path() / "moveout-environment-test";
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directory(folder);
+  const std::string path = folder / "token";
+  REQUIRE(environment.write_file(path, "first, and long").has_value());
+  REQUIRE(environment.write_file(path, "second").has_value());
+  CHECK(*environment.read_file(path) == "second");
+  const auto mode = std::filesystem::status(path).permissions();
+  CHECK(mode == (std::filesystem::perms::owner_read | std::filesystem::perms::owner_write));
+  CHECK(std::distance(std::filesystem::directory_iterator(folder), {}) == 1);
+  std::filesystem::create_directory(folder / "taken");
+  const auto refused = environment.write_file(folder / "taken", "hunter2");
+  REQUIRE(!refused.has_value());
+  CHECK(refused.error().what.find("hunter2") == std::string::npos);
+  CHECK(!environment.write_file("/no/such/folder/token", "x").has_value());
+  CHECK(std::distance(std::filesystem::directory_iterator(folder), {}) == 2);
+  std::filesystem::remove_all(folder);
 }
 
 TEST_CASE("a flag is true in any case and false otherwise") {

@@ -114,18 +114,6 @@ std::string_view bare_name(std::string_view type) {
   return type.substr(0, type.find(':'));
 }
 
-std::string shown(std::string_view text) {
-  std::string out(text.substr(0, kMessageBytesMax));
-  // Not in the middle of a UTF-8 sequence.
-  if (text.size() > out.size()) {
-    while (!out.empty() && (static_cast<unsigned char>(out.back()) & 0xC0) == 0x80) out.pop_back();
-    if (!out.empty() && static_cast<unsigned char>(out.back()) >= 0xC0) out.pop_back();
-    out += "…";
-  }
-  std::ranges::replace_if(out, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }, ' ');
-  return out;
-}
-
 // By status alone, where the body has no name that we know.
 Known by_status(int status) {
   if (status == 408 || status >= 500) return {{}, Fault::Transient, ErrorKind::Unavailable};
@@ -154,8 +142,9 @@ std::string answered(const http::Response& response, const ErrorBody& body) {
   if (!body.name.empty() && !body.message.empty()) return fmt::format("{}: {}", body.name, body.message);
   if (!body.name.empty()) return body.name;
   if (!body.message.empty()) return fmt::format("HTTP status {}: {}", response.status, body.message);
-  return fmt::format("HTTP status {} without an error name ({} bytes of {})", response.status, response.body->size(),
-                     response.headers.has("content-type") ? shown(response.headers.get("content-type")) : "no type");
+  return fmt::format(
+      "HTTP status {} without an error name ({} bytes of {})", response.status, response.body->size(),
+      response.headers.has("content-type") ? shown_text(response.headers.get("content-type")) : "no type");
 }
 
 std::string called(const CallContext& context) {
@@ -199,7 +188,8 @@ std::string text_of(const Known& known, const CallContext& context, const ErrorB
       return fmt::format("the credentials have expired ({}): {}", called(context), answer);
     case ErrorKind::Usage:
       if (body.name.empty()) {
-        return fmt::format("{}: {}; is this the endpoint of a DynamoDB API?", called(context), answer);
+        return fmt::format("{}: {}; is this the endpoint of {}?", called(context), answer,
+                           context.service == "sts" ? "an STS" : "a DynamoDB API");
       }
       break;
     default:
@@ -209,6 +199,18 @@ std::string text_of(const Known& known, const CallContext& context, const ErrorB
 }
 
 }  // namespace
+
+std::string shown_text(std::string_view text) {
+  std::string out(text.substr(0, kMessageBytesMax));
+  // Not in the middle of a UTF-8 sequence.
+  if (text.size() > out.size()) {
+    while (!out.empty() && (static_cast<unsigned char>(out.back()) & 0xC0) == 0x80) out.pop_back();
+    if (!out.empty() && static_cast<unsigned char>(out.back()) >= 0xC0) out.pop_back();
+    out += "…";
+  }
+  std::ranges::replace_if(out, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }, ' ');
+  return out;
+}
 
 ErrorBody read_error_body(std::string_view body) {
   ErrorBody found;
@@ -220,8 +222,8 @@ ErrorBody read_error_body(std::string_view body) {
         const bool is_message = name == "message" || name == "Message";
         std::string_view text;
         if ((!is_name && !is_message) || value.get_string().get(text)) return simdjson::SUCCESS;
-        if (is_name && (found.name.empty() || name == "__type")) found.name = shown(bare_name(text));
-        if (is_message) found.message = shown(text);
+        if (is_name && (found.name.empty() || name == "__type")) found.name = shown_text(bare_name(text));
+        if (is_message) found.message = shown_text(text);
         return simdjson::SUCCESS;
       });
   if (!walked && found.name.empty()) found.message.clear();
@@ -229,8 +231,11 @@ ErrorBody read_error_body(std::string_view body) {
 }
 
 Verdict judge(const http::Response& response, std::string_view body, const CallContext& context) {
-  ErrorBody error = read_error_body(body);
-  if (error.name.empty()) error.name = shown(bare_name(response.headers.get("x-amzn-errortype")));
+  return judge(response, read_error_body(body), context);
+}
+
+Verdict judge(const http::Response& response, ErrorBody error, const CallContext& context) {
+  if (error.name.empty()) error.name = shown_text(bare_name(response.headers.get("x-amzn-errortype")));
   const Known known = classify(response.status, error);
   const std::string answer = answered(response, error);
   if (known.fault != Fault::ClockSkew) return {known.fault, {known.kind, text_of(known, context, error, answer)}, {}};

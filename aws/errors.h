@@ -47,8 +47,13 @@ struct ErrorBody {
 };
 ErrorBody read_error_body(std::string_view body);
 
+// A server's text as it may stand in an error: at most 600 bytes, without control characters.
+std::string shown_text(std::string_view text);
+
 // For an answer whose status is not 2xx; `body` is decoded.
 Verdict judge(const http::Response& response, std::string_view body, const CallContext& context);
+// The same for a body that was read otherwise (STS answers in XML).
+Verdict judge(const http::Response& response, ErrorBody error, const CallContext& context);
 
 // "X on resource Y" out of IAM's "… is not authorized to perform: X on resource: Y …"; empty when it says no such
 // thing.

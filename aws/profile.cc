@@ -67,14 +67,13 @@ std::string Profile::get(const std::string& setting) const {
   return {};
 }
 
-base::Result<Profile> load_profile(const Environment& environment, const std::string& chosen) {
+base::Result<Profile> load_profile(const Environment& environment, const std::string& chosen, std::string asked_by) {
   Profile profile;
-  std::string asked_by;
   if (!chosen.empty()) {
     profile.name = chosen;
     profile.chosen = true;
-    asked_by = "asked for";
   } else {
+    asked_by.clear();
     for (const char* variable : {"AWS_PROFILE", "AWS_DEFAULT_PROFILE"}) {
       if (!asked_by.empty() || environment.get(variable).empty()) continue;
       profile.name = environment.get(variable);
@@ -104,6 +103,8 @@ base::Result<Profile> load_profile(const Environment& environment, const std::st
     }
     profile.services = found->second;
   }
+  const auto session = config->ini.find("sso-session " + profile.get("sso_session"));
+  if (session != config->ini.end()) profile.sso_session = session->second;
   return profile;
 }
 

@@ -1,5 +1,7 @@
 #include "aws/times.h"
 
+#include <fmt/format.h>
+
 #include <chrono>
 #include <cstdint>
 
@@ -71,6 +73,16 @@ std::optional<base::Instant> parse_iso_time(std::string_view text) {
   if (hours < 0 || hours > 23 || minutes < 0 || minutes > 59) return std::nullopt;
   const auto offset = std::chrono::hours(hours) + std::chrono::minutes(minutes);
   return *whole + base::Micros(micros) + (rest[0] == '+' ? -offset : offset);
+}
+
+std::string iso_time(base::Instant instant) {
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(instant);
+  const auto day = std::chrono::floor<std::chrono::days>(seconds);
+  const std::chrono::year_month_day date(day);
+  const std::chrono::hh_mm_ss time(seconds - day);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", static_cast<int>(date.year()),
+                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), time.hours().count(),
+                     time.minutes().count(), time.seconds().count());
 }
 
 std::optional<base::Instant> parse_amz_date(std::string_view text) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "base/clock.h"
@@ -14,6 +15,8 @@ namespace moveout::aws {
 std::optional<base::Instant> parse_http_date(std::string_view text);
 // "2030-01-02T03:04:05Z", with a fraction, and with an offset ("+00:00") instead of Z; what credentials expire by.
 std::optional<base::Instant> parse_iso_time(std::string_view text);
+// The same form, in whole seconds (cut, not rounded), with Z.
+std::string iso_time(base::Instant instant);
 // "20130601T001500Z", as in X-Amz-Date.
 std::optional<base::Instant> parse_amz_date(std::string_view text);
 
