@@ -21,7 +21,7 @@ def error(status, name, message):
 
 
 class Meddler:
-    """meddle(operation, body, forward) → Answer; forward() asks the real server."""
+    """meddle(operation, body, forward) → Answer; forward() asks the real server, forward.headers are the request's."""
 
     def __init__(self, dynamodb, meddle):
         self.seen = []
@@ -44,6 +44,7 @@ class Meddler:
                     upstream.close()
                     return answer
 
+                forward.headers = self.headers
                 answer = meddle(operation, body, forward)
                 if answer is None:  # no answer at all
                     self.close_connection = True

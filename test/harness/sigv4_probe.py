@@ -12,8 +12,10 @@ PROGRAM = os.environ.get("MOVEOUT_SIGV4_PROBE", str(ROOT / "build" / "mutants" /
 
 
 class Probe:
+    program = PROGRAM
+
     def __enter__(self):
-        self._process = subprocess.Popen([PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
+        self._process = subprocess.Popen([self.program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
         return self
 
     def __exit__(self, *_):
