@@ -24,8 +24,10 @@ inline constexpr base::Millis kListAgain{1000};
 enum class ChainEnd { Finished, Expired, Trimmed, Vanished };
 
 struct Reader {
-  explicit Reader(const Config& config) : tip(config.tip_wait, config.tip_pages) {}
+  explicit Reader(const Config& config)
+      : tip(config.tip_wait, config.tip_pages), end(config.tip_wait, config.tip_pages) {}
   TipWatch tip;
+  TipWatch end;               // the same with short pages for empty ones
   bool reopened = false;      // the next page with records is the first of its iterator
   bool from_horizon = false;  // the checkpoint's record is trimmed, harmlessly
   bool tipped = false;        // was at its tip once
@@ -72,6 +74,7 @@ struct StreamCapture::State {
   void give_room();
   base::Micros pause(Reader& reader);
   void note_pass(const std::string& shard, base::Instant newest);
+  void note_end(const std::string& shard, Reader& reader, bool is_short, base::Steady requested);
   void note_tip(const std::string& shard, Reader& reader, base::Steady requested);
 
   std::string place(const std::string& shard) const;

@@ -245,19 +245,22 @@ std::optional<Steady> Lineage::childless_since() const {
   return since;
 }
 
-bool Lineage::all_since(Steady instant, Steady Node::* reached_at) const {
-  if (!started_ || !listed_at_ || *listed_at_ <= instant || orphans_ > 0) return false;
+// Every instant before this one was reached by all shards; the least when that is true of none.
+Steady Lineage::all_before(Steady Node::* reached_at) const {
+  if (!started_ || !listed_at_ || orphans_ > 0) return Steady::min();
   // A stream that is on always has a shard: where none shows, a listing left it out, and nothing is proved.
-  if (open_.empty() && unsettled_.empty()) return false;
+  if (open_.empty() && unsettled_.empty()) return Steady::min();
+  Steady all = *listed_at_;
   for (const std::string& id : open_) {
     const Node& node = nodes_.at(id);
-    if (node.phase != Phase::Reading || node.*reached_at <= instant) return false;
+    all = std::min(all, node.phase == Phase::Reading ? node.*reached_at : Steady::min());
   }
-  return std::ranges::all_of(unsettled_,
-                             [&](const auto& entry) { return nodes_.at(entry.first).*reached_at > instant; });
+  for (const auto& [id, since] : unsettled_) all = std::min(all, nodes_.at(id).*reached_at);
+  return all;
 }
 
-bool Lineage::at_tip_since(Steady instant) const { return all_since(instant, &Node::tip); }
-bool Lineage::passed_since(Steady instant) const { return all_since(instant, &Node::past); }
+bool Lineage::at_tip_since(Steady instant) const { return all_before(&Node::tip) > instant; }
+bool Lineage::passed_since(Steady instant) const { return passed_before() > instant; }
+Steady Lineage::passed_before() const { return all_before(&Node::past); }
 
 }  // namespace moveout::capture

@@ -73,6 +73,8 @@ class Lineage {
   bool at_tip_since(base::Steady instant) const;
   // The same with a weaker proof for busy shards: a record made after `instant` has been delivered.
   bool passed_since(base::Steady instant) const;
+  // passed_since() holds for every instant before this one; Steady::min() when it holds for none.
+  base::Steady passed_before() const;
   // Some finished shard has no child yet: list again soon.
   bool children_expected() const;
   // Since when a finished shard's changes go on nobody knows where: the longest. Nothing when each has a child, or will
@@ -107,7 +109,7 @@ class Lineage {
                                 base::Instant now, std::set<std::string>& absent);
   void settle(base::Steady begun);
   void look_again_at(base::Steady when);
-  bool all_since(base::Steady instant, base::Steady Node::* reached) const;
+  base::Steady all_before(base::Steady Node::* reached) const;
 
   LineageRules rules_;
   std::map<std::string, Node> nodes_;

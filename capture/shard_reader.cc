@@ -19,6 +19,9 @@ constexpr base::Millis kSaveSeen{15 * 60 * 1000};
 constexpr base::Millis kSkew{5000};
 // An answer may be stale: so many in a row are believed.
 constexpr int kLossesMax = 3;
+// A page may be cut at 1,000 records or 1 MB, images of 400 KB included: one well below both was cut by neither.
+constexpr std::size_t kShortRecords = 500;
+constexpr std::size_t kShortBytes = 256 << 10;
 
 // What a stream call's error says about the shard; any other error is the capture's.
 Result<ChainEnd> end_of(const base::Error& error, const std::string& where) {
@@ -119,6 +122,7 @@ Task<Result<ChainEnd>> StreamCapture::State::read_chain(std::string shard, Reade
     reader.losses = 0;
     iterator = page->next_iterator;
     reader.last_page_empty = page->records.empty();
+    const bool is_short = page->records.size() < kShortRecords && page->body && page->body->size() < kShortBytes;
     // The end is where the server gives no next iterator, not where a listing shows the shard closed.
     const bool last =
         iterator->empty() || (base::mutant("closed_shard_done_half_read") && lineage->closed_in_listing(shard));
@@ -126,6 +130,7 @@ Task<Result<ChainEnd>> StreamCapture::State::read_chain(std::string shard, Reade
     give_room();
     if (!taken) co_return fail(taken.error());
     if (last) co_return ChainEnd::Finished;
+    note_end(shard, reader, is_short, requested);
     if (reader.last_page_empty) co_await clock.sleep_for(pause(reader));
     if (!reader.last_page_empty) reader.wait = base::Millis(0);
   }
@@ -169,6 +174,13 @@ void StreamCapture::State::note_pass(const std::string& shard, Instant newest) {
   // A record from the future shows that the server's clock is ahead of this one by as much at least.
   server_ahead = std::max(server_ahead, -age);
   lineage->passed(shard, clock.steady() - age - server_ahead - kSkew);
+}
+
+// A page that was requested then, and is delivered now.
+void StreamCapture::State::note_end(const std::string& shard, Reader& reader, bool is_short, Steady requested) {
+  if (!config.short_pages_tell) return;
+  if (!is_short) return reader.end.records();
+  if (const std::optional<Steady> past = reader.end.empty(requested)) lineage->passed(shard, *past);
 }
 
 Task<Result<>> StreamCapture::State::deliver(std::string shard, Reader& reader, Folded folded, std::uint64_t count) {

@@ -98,6 +98,11 @@ bool StreamCapture::passed_since(Steady instant) const {
   return state_->lineage && state_->lineage->passed_since(instant);
 }
 
+std::optional<Steady> StreamCapture::passed_before() const {
+  const Steady before = state_->lineage ? state_->lineage->passed_before() : Steady::min();
+  return before == Steady::min() ? std::nullopt : std::optional(before);
+}
+
 // A tip is made of polls and a listing: looking more often than polls are sent shows nothing new.
 Task<> StreamCapture::wait_for_tip(Steady instant) {
   const std::shared_ptr<State> state = state_;

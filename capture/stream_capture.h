@@ -51,6 +51,10 @@ struct Config {
   bool level_triggered = false;  // KEYS_ONLY and OLD_IMAGE streams: changes are Touched
   base::Millis tip_wait{30000};  // 30 s on AWS, 1 s elsewhere
   int tip_pages = 5;             // 5 on AWS, 2 elsewhere
+  // Where it is believed that a page which is far from full ends at the shard's present end, as an empty page does
+  // (not on AWS): then such pages, for as long and as many as prove a tip, prove that a busy shard has passed an
+  // instant.
+  bool short_pages_tell = false;
   base::Millis poll_min{200};    // adaptive: from here, doubling on empty pages …
   base::Millis poll_max{1000};   // … to here; while in sync every open shard is polled at least once a second
   base::Millis discover_every{10000};
@@ -97,6 +101,8 @@ class StreamCapture {
   // As at_tip_since, for shards that never rest: a record made after `instant` (5 s of clock skew allowed for) has been
   // delivered, and so has everything before it in that shard.
   bool passed_since(base::Steady instant) const;
+  // passed_since() holds for every instant before this one; nothing when it holds for none.
+  std::optional<base::Steady> passed_before() const;
   // Returns when at_tip_since(instant) holds. Asks for a discovery of its own.
   base::Task<> wait_for_tip(base::Steady instant);
   // The same for passed_since(instant); false when it does not come to hold within `patience`.

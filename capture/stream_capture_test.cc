@@ -274,6 +274,65 @@ TEST_CASE("a shard that never rests passes an instant by its own records, also w
   }
 }
 
+//  x ── put, put, put … a record every 300 ms, with the time of the minute's begin
+TEST_CASE("where short pages tell, a shard that never rests passes an instant though its times are of the minute") {
+  for (const bool tell : {true, false}) {
+    CAPTURE(tell);
+    World w;
+    w.config.short_pages_tell = tell;
+    w.config.discover_every = 500ms;
+    w.target.slow = 100ms;
+    w.stream.add("A");
+    w.start();
+    w.run(5s);
+    const Steady x = w.clock.steady();
+    CHECK(!w.capture->passed_since(x));
+    for (int i = 0; i < 12; ++i) {
+      w.stream.put("A", "k" + std::to_string(i));
+      w.stream.shard("A").records.back().created -= 50s;
+      w.run(300ms);
+      // Whatever is said to be passed has been delivered.
+      if (w.capture->passed_before() > x) CHECK(w.target.rows.contains("k0"));
+    }
+    CHECK(w.capture->passed_since(x) == tell);
+    CHECK((w.capture->passed_before() > x) == tell);
+    CHECK(!w.capture->passed_since(w.clock.steady() - 900ms));
+    CHECK(!w.capture->at_tip_since(x));
+  }
+}
+
+TEST_CASE("a full page proves nothing about what lies behind it") {
+  World w;
+  w.config.short_pages_tell = true;
+  w.config.discover_every = 500ms;
+  w.stream.page_records = 500;
+  w.stream.add("A");
+  w.target.slow = 700ms;
+  w.start();
+  w.run(5s);
+  for (int i = 0; i < 5000; ++i) w.stream.put("A", "k" + std::to_string(i));
+  const Steady x = w.clock.steady();
+  while (w.target.records < 5000) {
+    CHECK(!w.capture->passed_since(x));
+    w.run(500ms);
+  }
+  w.run(5s);
+  CHECK(w.capture->passed_since(x));
+}
+
+TEST_CASE("passed_before() is the edge of passed_since()") {
+  World w;
+  w.stream.add("A");
+  w.start();
+  CHECK(!w.capture->passed_before().has_value());
+  w.run(20s);
+  REQUIRE(w.capture->passed_before().has_value());
+  const Steady edge = *w.capture->passed_before();
+  CHECK(w.capture->passed_since(edge - base::Micros(1)));
+  CHECK(!w.capture->passed_since(edge));
+  CHECK(w.clock.steady() - edge < 12s);
+}
+
 TEST_CASE("a quiet shard is polled at least once a second, and in a hurry five times") {
   World w;
   w.stream.add("A");
