@@ -29,6 +29,8 @@ move::Options options_of(const Context& context, bool is_aws) {
   options.ttl_deletes = context.config.ttl_deletes;
   options.tip_wait = context.config.tip_wait.value_or(is_aws ? base::Millis(30000) : base::Millis(1000));
   options.tip_pages = is_aws ? 5 : 2;
+  options.short_pages_tell = !is_aws;
+  options.note_applied_every = is_aws ? base::Millis(5000) : base::Millis(1000);
   // DescribeStream hides child shards for minutes on AWS only.
   options.difference_wait = is_aws ? base::Millis(600000) : base::Millis(20000);
   options.discover_every = is_aws ? base::Millis(10000) : base::Millis(1000);

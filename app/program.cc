@@ -135,7 +135,7 @@ int run_program(int argc, const char* const* argv) {
   if (!command) {
     net::SystemClock clock;
     StderrLog log(base::LogLevel::Info);
-    Reporter reporter(output, clock, log, "");
+    Reporter reporter(output, clock, log, argc > 1 ? argv[1] : "");
     reporter.error(command.error());
     reporter.result(0, {});
     return base::exit_code_of(command.error().kind);

@@ -86,9 +86,10 @@ void Reporter::phase(const std::string& table, move::Phase phase) {
 
 void Reporter::in_sync(const move::TableResult& result) {
   // The same words in `make demo` and in scripts (product.md).
-  say(fmt::format("{}: in sync: {} items, {} missing, {} extra, {} different{}", result.table, result.items,
+  say(fmt::format("{}: in sync: {} items, {} missing, {} extra, {} different{}{}", result.table, result.items,
                   result.missing, result.extra, result.different,
-                  result.hot > 0 ? fmt::format(", {} changing too fast to compare", result.hot) : ""));
+                  result.hot > 0 ? fmt::format(", {} changing too fast to compare", result.hot) : "",
+                  result.expired > 0 ? fmt::format(", {} expired and on one side only", result.expired) : ""));
 }
 
 void Reporter::table_result(const move::TableResult& result) {
@@ -102,6 +103,7 @@ void Reporter::table_result(const move::TableResult& result) {
         {"extra", result.extra},
         {"different", result.different},
         {"hot", result.hot},
+        {"expired", result.expired},
         {"quarantined", result.quarantined}});
   if (what_ == "run" || what_ == "finish") return;
   const double seconds = std::chrono::duration<double>(clock_.steady() - started_).count();
@@ -139,6 +141,9 @@ void Reporter::result(std::size_t tables, const std::vector<move::TableResult>& 
   if (what_ != "run" && what_ != "verify") {
     event["bytes"] = bytes;
     event["consumed_rcu"] = consumed;
+  }
+  if (what_ == "verify") {
+    for (const char* name : {"matched", "missing", "extra", "different", "hot", "expired"}) event[name] = 0;
   }
   for (const auto& member : more) event[member.key()] = member.value();
   emit(std::move(event));

@@ -1,10 +1,14 @@
 // verify: both sides compared, beside a run or without one. Takes no run lock.
 #include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
 
 #include "app/context.h"
 #include "app/listeners.h"
 #include "app/session.h"
 #include "base/task_group.h"
+#include "move/positions.h"
 #include "verify/verifier.h"
 
 namespace moveout::app {
@@ -17,12 +21,51 @@ using base::Task;
 
 namespace {
 
-// A difference is read again after this (product.md): what a run beside us has under way has landed by then.
-constexpr base::Millis kReadAgainAfter{5000};
+// A busy shard's records tell that an instant has passed by times floored to a minute at worst (DynamoDB Local), a
+// quiet one's by a tip of 30 s (AWS); to this come a listing of shards and the run's next note.
+constexpr base::Millis kPatience{90000};
+
+json::object figures(const verify::Report& report) {
+  return {{"matched", report.matched},     {"missing", report.missing}, {"extra", report.extra},
+          {"different", report.different}, {"hot", report.hot},         {"expired", report.expired}};
+}
 
 struct Totals {
   verify::Report sum;
+  bool too_hot = false;  // in a table: more than product.md bears
   std::vector<move::TableResult> results;
+
+  void add(const std::string& table, const verify::Report& report) {
+    sum.matched += report.matched;
+    sum.missing += report.missing;
+    sum.extra += report.extra;
+    sum.different += report.different;
+    sum.hot += report.hot;
+    sum.expired += report.expired;
+    too_hot |= report.hot > std::max<std::uint64_t>(10, report.matched / 1000);
+    move::TableResult result;
+    result.table = table;
+    result.phase = move::Phase::Verify;
+    result.items = report.matched;
+    results.push_back(std::move(result));
+  }
+};
+
+// What was found of a table counts also when its verification is stopped or fails.
+class Counted {
+ public:
+  Counted(Totals& totals, std::string table, const std::optional<verify::Verifier>& verifier)
+      : totals_(totals), table_(std::move(table)), verifier_(verifier) {}
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+  ~Counted() { totals_.add(table_, report ? *report : verifier_ ? verifier_->so_far() : verify::Report()); }
+
+  std::optional<verify::Report> report;
+
+ private:
+  Totals& totals_;
+  std::string table_;
+  const std::optional<verify::Verifier>& verifier_;
 };
 
 Task<Result<>> tick(Context& context, std::string table, const verify::Verifier& verifier) {
@@ -44,21 +87,23 @@ Task<Result<>> tick(Context& context, std::string table, const verify::Verifier&
   }
 }
 
-void tell(Context& context, const std::string& table, const verify::Report& report) {
-  context.reporter.emit({{"event", "table_result"},
-                         {"table", table},
-                         {"phase", "verify"},
-                         {"items", report.matched},
-                         {"matched", report.matched},
-                         {"missing", report.missing},
-                         {"extra", report.extra},
-                         {"different", report.different},
-                         {"hot", report.hot},
-                         {"consumed_rcu", report.consumed_rcu}});
-  context.reporter.say(fmt::format("{}: {} equal, {} missing, {} extra, {} different{}, {:.0f} RCU", table,
-                                   report.matched, report.missing, report.extra, report.different,
-                                   report.hot > 0 ? fmt::format(", {} changing too fast to compare", report.hot) : "",
-                                   report.consumed_rcu));
+void tell(Context& context, const std::string& table, const verify::Report& report, std::string_view told_by) {
+  json::object event{{"event", "table_result"}, {"table", table}, {"phase", "verify"}, {"items", report.matched}};
+  for (const auto& member : figures(report)) event[member.key()] = member.value();
+  event["applied"] = told_by;
+  event["consumed_rcu"] = report.consumed_rcu;
+  context.reporter.emit(std::move(event));
+  std::string text = fmt::format("{}: {} equal, {} missing, {} extra, {} different", table, report.matched,
+                                 report.missing, report.extra, report.different);
+  if (report.hot > 0) text += fmt::format(", {} changing too fast to compare", report.hot);
+  if (report.expired > 0) text += fmt::format(", {} expired and on one side only", report.expired);
+  context.reporter.say(fmt::format("{}, {:.0f} RCU", text, report.consumed_rcu));
+  if (!report.clean() && told_by != "run") {
+    context.reporter.say(
+        fmt::format("{}: {}, so what differed was read again after 5 s; changes that take longer "
+                    "to arrive count as differences",
+                    table, told_by == "stopped" ? "the run beside this stands still" : "no run is beside this"));
+  }
   for (std::size_t i = 0; i < report.first.size() && i < 10; ++i) {
     const verify::Difference& difference = report.first[i];
     const char* kind = difference.kind == verify::Difference::Kind::Missing ? "missing"
@@ -69,47 +114,56 @@ void tell(Context& context, const std::string& table, const verify::Report& repo
   }
 }
 
+// The file as it is now: another one of the same name is another target.
+std::string file_of(const std::string& path) {
+  struct ::stat file{};
+  if (::stat(path.c_str(), &file) != 0) return path;
+  return fmt::format("{} {}:{}", path, file.st_dev, file.st_ino);
+}
+
+Task<Result<>> verify_table(Context& context, Source& source, Targets& targets, base::Disk& disk, move::TableSpec spec,
+                            base::Rng& rng, Totals& totals) {
+  context.reporter.phase(spec.source, move::Phase::Verify);
+  std::unique_ptr<target::Target> target = targets.make(spec);
+  std::optional<move::RunWatermark> watermark;
+  std::optional<verify::Verifier> verifier;
+  Counted counted(totals, spec.source, verifier);
+  Result<aws::TableDescription> described = co_await source.dynamodb().describe_table(spec.source);
+  if (!described) co_return fail(described.error());
+  Result<target::Opened> opened = co_await target->open_reader(target::Layout{spec.target, described->key, ""});
+  if (!opened) co_return fail(opened.error());
+  verify::Config config;
+  config.table = spec.source;
+  config.key = described->key;
+  config.max_rcu = context.command.max_rcu >= 0 ? context.command.max_rcu : spec.max_rcu;
+  config.seed = rng.next();
+  config.patience = kPatience;
+  config.sides = fmt::format("{} {} {} {} -> {} {}", source.endpoint(), described->arn, described->id,
+                             base::micros_of(described->created), file_of(context.config.target.path), spec.target);
+  config.name = "command-" + spec.target;
+  watermark.emplace(*target, context.clock, context.log, spec.source,
+                    described->stream_enabled ? described->stream_arn : "");
+  co_await watermark->look();
+  if (watermark->knows()) context.log.info("verify.beside_a_run", {{"table", spec.source}});
+  verifier.emplace(std::move(config), source.dynamodb(), *target, *watermark, disk, context.state_worker, context.clock,
+                   rng.fork(), context.log);
+  base::TaskGroup group(context.executor);
+  group.start(tick(context, spec.source, *verifier));
+  const auto run = [](verify::Verifier& each, std::optional<verify::Report>& out) -> Task<Result<>> {
+    Result<verify::Report> found = co_await each.run();
+    if (!found) co_return fail(found.error());
+    out = std::move(*found);
+    co_return Result<>();
+  };
+  if (Result<> done = co_await group.run_beside(run(*verifier, counted.report)); !done) co_return done;
+  tell(context, spec.source, *counted.report, watermark->told_by());
+  co_return Result<>();
+}
+
 Task<Result<>> verify_tables(Context& context, Source& source, Targets& targets, base::Disk& disk,
                              std::vector<move::TableSpec> tables, base::Rng& rng, Totals& totals) {
   for (const move::TableSpec& spec : tables) {
-    context.reporter.phase(spec.source, move::Phase::Verify);
-    Result<aws::TableDescription> described = co_await source.dynamodb().describe_table(spec.source);
-    if (!described) co_return fail(described.error());
-    std::unique_ptr<target::Target> target = targets.make(spec);
-    Result<target::Opened> opened = co_await target->open_reader(target::Layout{spec.target, described->key, ""});
-    if (!opened) co_return fail(opened.error());
-    verify::Config config;
-    config.table = spec.source;
-    config.key = described->key;
-    config.max_rcu = context.command.max_rcu >= 0 ? context.command.max_rcu : spec.max_rcu;
-    config.seed = rng.next();
-    config.patience = 2 * kReadAgainAfter;
-    config.name = "command-" + spec.target;
-    verify::FixedWait wait(context.clock, kReadAgainAfter);
-    verify::Verifier verifier(std::move(config), source.dynamodb(), *target, wait, disk, context.state_worker,
-                              context.clock, rng.fork(), context.log);
-    base::TaskGroup group(context.executor);
-    group.start(tick(context, spec.source, verifier));
-    std::optional<verify::Report> report;
-    const auto run = [](verify::Verifier& each, std::optional<verify::Report>& out) -> Task<Result<>> {
-      Result<verify::Report> found = co_await each.run();
-      if (!found) co_return fail(found.error());
-      out = std::move(*found);
-      co_return Result<>();
-    };
-    if (Result<> done = co_await group.run_beside(run(verifier, report)); !done) co_return done;
-    if (Result<> done = co_await verifier.forget(); !done) co_return done;
-    tell(context, spec.source, *report);
-    totals.sum.matched += report->matched;
-    totals.sum.missing += report->missing;
-    totals.sum.extra += report->extra;
-    totals.sum.different += report->different;
-    totals.sum.hot += report->hot;
-    move::TableResult result;
-    result.table = spec.source;
-    result.phase = move::Phase::Verify;
-    result.items = report->matched;
-    totals.results.push_back(std::move(result));
+    if (Result<> done = co_await verify_table(context, source, targets, disk, spec, rng, totals); !done) co_return done;
   }
   co_return Result<>();
 }
@@ -119,6 +173,7 @@ Task<Result<>> verify_tables(Context& context, Source& source, Targets& targets,
 Task<Ending> run_verify(Context context) {
   Ending ending;
   ending.tables = context.config.tables.size();
+  ending.more = figures({});
   const auto ended = [&ending](base::Error error) { return ending.result = fail(std::move(error)), ending; };
   if (context.config.target.scheme != Scheme::Sqlite) {
     co_return ended({ErrorKind::Usage, "verify: a file cannot be compared; the target is a sqlite: file"});
@@ -144,12 +199,8 @@ Task<Ending> run_verify(Context context) {
   ending.result = co_await group.run_beside(verify_tables(context, **source, targets, **disk, *tables, rng, totals));
   ending.results = totals.results;
   const verify::Report& sum = totals.sum;
-  ending.more = {{"matched", sum.matched},
-                 {"missing", sum.missing},
-                 {"extra", sum.extra},
-                 {"different", sum.different},
-                 {"hot", sum.hot}};
-  if (ending.result && (!sum.clean() || sum.hot > 0)) {
+  ending.more = figures(sum);
+  if (ending.result && (!sum.clean() || totals.too_hot)) {
     ending.result = fail(ErrorKind::Differences,
                          fmt::format("{} keys missing, {} extra, {} different, {} changing too fast to compare",
                                      sum.missing, sum.extra, sum.different, sum.hot));

@@ -55,8 +55,8 @@ struct Config {
   // (not on AWS): then such pages, for as long and as many as prove a tip, prove that a busy shard has passed an
   // instant.
   bool short_pages_tell = false;
-  base::Millis poll_min{200};    // adaptive: from here, doubling on empty pages …
-  base::Millis poll_max{1000};   // … to here; while in sync every open shard is polled at least once a second
+  base::Millis poll_min{200};   // adaptive: from here, doubling on empty pages …
+  base::Millis poll_max{1000};  // … to here; while in sync every open shard is polled at least once a second
   base::Millis discover_every{10000};
   base::Millis history_parent_wait{60000};  // an absent parent in two full listings this far apart is history
 };

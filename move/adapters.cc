@@ -50,4 +50,9 @@ Task<bool> CaptureWatermark::passed(base::Steady instant, base::Millis patience)
   return capture_.wait_for_pass(instant, patience);
 }
 
+base::Instant CaptureWatermark::applied_until(const base::Clock& clock) const {
+  const std::optional<base::Steady> before = capture_.passed_before();
+  return before ? clock.now() - (clock.steady() - *before) : base::Instant{};
+}
+
 }  // namespace moveout::move

@@ -66,6 +66,8 @@ class CaptureWatermark final : public verify::Watermark {
  public:
   explicit CaptureWatermark(capture::StreamCapture& capture) : capture_(capture) {}
   base::Task<bool> passed(base::Steady instant, base::Millis patience) override;
+  // Every change made before it stands in the target; the epoch when nothing is known. By the clock's wall time.
+  base::Instant applied_until(const base::Clock& clock) const;
 
  private:
   capture::StreamCapture& capture_;

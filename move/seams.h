@@ -49,6 +49,7 @@ struct TableResult {
   std::uint64_t bytes = 0;
   double consumed_rcu = 0;
   std::uint64_t missing = 0, extra = 0, different = 0, hot = 0;
+  std::uint64_t expired = 0;  // found on one side only, and expired: no differences
   std::uint64_t quarantined = 0;
 };
 
@@ -81,6 +82,9 @@ struct Options {
   base::Millis tip_wait{30000};
   int tip_pages = 5;
   int workers = 8;  // segments under way at once
+  // Beside its checkpoints the run writes how far it is, this often, for a `verify` beside it; 0: not at all.
+  base::Millis note_applied_every{0};
+  bool short_pages_tell = false;  // see capture::Config; not on AWS
   // Only the simulator and tests shorten these.
   base::Millis margin{300000};
   base::Millis history_parent_wait{60000};

@@ -6,6 +6,7 @@
 
 #include "backfill/scan_backfill.h"
 #include "move/adapters.h"
+#include "move/positions.h"
 #include "move/table_move.h"
 
 namespace moveout::move {
@@ -49,6 +50,7 @@ class TableMove::Impl {
   void build_replay();
   void build_verify();
 
+  base::Task<base::Result<>> note_applied();
   base::Task<base::Result<>> load_changed();
   base::Task<base::Result<>> phases();
   base::Task<base::Result<>> back_fill();

@@ -180,6 +180,7 @@ void TableMove::Impl::build_replay() {
   config.level_triggered = state_.era()->level_triggered;
   config.tip_wait = options_.tip_wait;
   config.tip_pages = options_.tip_pages;
+  config.short_pages_tell = options_.short_pages_tell;
   config.discover_every = options_.discover_every;
   config.history_parent_wait = options_.history_parent_wait;
   capture_.emplace(std::move(config), seams_.streams, seams_.clock, rng_.fork(), seams_.log, *replay_sink_,
@@ -215,7 +216,22 @@ Task<Result<>> TableMove::Impl::run() {
   }
   base::TaskGroup group(co_await base::this_executor);
   group.start(capture_->run());
+  if (options_.note_applied_every.count() > 0) group.start(note_applied());
   co_return co_await group.run_beside(phases());
+}
+
+// For a `verify` beside this run, once the copy is complete. Whoever reads that the row does not change knows that
+// nobody writes it: it is written although nothing may have changed but the time.
+Task<Result<>> TableMove::Impl::note_applied() {
+  Applied now{state_.era()->stream_arn, {}, {}, options_.note_applied_every};
+  for (;;) {
+    co_await seams_.clock.sleep_for(options_.note_applied_every);
+    if (state_.era()->stage == Stage::Backfill || state_.era()->stage == Stage::Seal) continue;
+    now.until = std::max(now.until, watermark_->applied_until(seams_.clock));
+    now.at = seams_.clock.now();
+    Result<target::Written> kept = co_await writer_.write({}, {{kAppliedRow, now.encode()}});
+    if (!kept) co_return fail(kept.error());
+  }
 }
 
 // The keys that changed since they were compared. Where their file is damaged, everything is compared anew.

@@ -50,9 +50,11 @@ Task<Result<>> TableMove::Impl::verify_all() {
                                   {"missing", report->missing},
                                   {"extra", report->extra},
                                   {"different", report->different},
-                                  {"hot", report->hot}});
+                                  {"hot", report->hot},
+                                  {"expired", report->expired}});
   const std::uint64_t off = report->missing + report->extra + report->different;
   result_.items = report->matched;
+  result_.expired = report->expired;
   if (off + report->hot > report->first.size() + report->hot_keys.size()) {
     result_.missing = report->missing;
     result_.extra = report->extra;
@@ -148,6 +150,7 @@ Task<Result<>> TableMove::Impl::compare_changed() {
     Result<verify::Report> report = co_await verifier_->compare(std::move(keys));
     if (!report) co_return fail(report.error());
     compare_rcu_ += report->consumed_rcu;
+    result_.expired += report->expired;
     std::erase_if(report->first,
                   [&](const verify::Difference& difference) { return poison_.holds(difference.key.encoded()); });
     // Not yet final: the keys wait for another comparison, and nothing is said to be in sync meanwhile.

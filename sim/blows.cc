@@ -1,6 +1,8 @@
 // World: the scripted blows.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "sim/world.h"
 
 namespace moveout::sim {
@@ -128,14 +130,16 @@ void World::remake_table() {
 void World::tamper() {
   const std::uint64_t way = rng_.below(3);
   tampered_ = true;
+  // An item less is no difference where it has expired.
+  const bool less = way == 0 && !plan_.ttl;
   if (plan_.target == TargetKind::Sqlite) {
-    tampered_ = tamper_with_sqlite(machine_, scheduler_, plan_.key, way);
+    tampered_ = tamper_with_sqlite(machine_, scheduler_, plan_.key, less ? 0 : std::max<std::uint64_t>(way, 1));
     return;
   }
   for (auto& [key, row] : memory_.rows) {
     if (!row.image || !rng_.chance(5)) continue;
-    if (way == 0) row.image = nullptr;
-    if (way != 0) {
+    if (less) row.image = nullptr;
+    if (!less) {
       item::Item item = *item::parse_item(*row.image);
       item["tampered"] = item::Value(true);
       row.image = std::make_shared<const std::string>(item::to_json(item));

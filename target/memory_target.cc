@@ -32,6 +32,13 @@ base::Task<base::Result<Opened>> MemoryTarget::open_reader(Layout) {
   co_return Opened{false, table_->checkpoints, table_->columns_json, table_->sealed};
 }
 
+base::Task<base::Result<std::optional<std::string>>> MemoryTarget::checkpoint(std::string name) {
+  for (const Checkpoint& each : table_->checkpoints) {
+    if (each.name == name) co_return each.value;
+  }
+  co_return std::nullopt;
+}
+
 base::Task<base::Result<Outcomes>> MemoryTarget::apply(item::Batch batch, Checkpoints checkpoints) {
   MemoryTable& table = *table_;
   MOVEOUT_ASSERT(commits_checkpoints_ || checkpoints.empty());

@@ -45,6 +45,7 @@ class MemoryTarget final : public Target {
   base::Task<base::Result<Opened>> open(std::string run_id, std::int64_t owner, Layout layout, Mode mode,
                                         bool resuming) override;
   base::Task<base::Result<Opened>> open_reader(Layout layout) override;
+  base::Task<base::Result<std::optional<std::string>>> checkpoint(std::string name) override;
   base::Task<base::Result<Outcomes>> apply(item::Batch batch, Checkpoints checkpoints) override;
   base::Task<base::Result<std::vector<std::optional<Stored>>>> read(std::vector<item::Key> keys) override;
   base::Task<base::Result<std::vector<std::optional<item::Version>>>> versions(std::vector<item::Key> keys) override;

@@ -107,6 +107,12 @@ class Target {
   // run. NotFound when the table is not there.
   virtual base::Task<base::Result<Opened>> open_reader(Layout layout) = 0;
 
+  // contract: the value that stands now under a checkpoint's name; nothing when there is none, or where the target does
+  // not commit them. After open() or open_reader(): a reader sees what the run has committed since.
+  virtual base::Task<base::Result<std::optional<std::string>>> checkpoint(std::string) {
+    co_return std::optional<std::string>();
+  }
+
   // contract: what stands there now, one entry a key, in order; nothing for absent or deleted keys; for deleted keys
   // the tombstone's version in `version_of`. Read your own writes.
   virtual base::Task<base::Result<std::vector<std::optional<Stored>>>> read(std::vector<item::Key> keys) = 0;

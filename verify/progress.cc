@@ -13,7 +13,7 @@ namespace {
 using base::ErrorKind;
 using base::Result;
 
-constexpr std::string_view kMagic = "moveout verify 1\n";
+constexpr std::string_view kMagic = "moveout verify 2\n";
 constexpr std::uint64_t kChecksumSeed = 0x76657269;
 
 class Out {
@@ -80,7 +80,10 @@ class In {
 };
 
 void put_report(Out& out, const Report& report) {
-  for (const std::uint64_t n : {report.matched, report.missing, report.extra, report.different, report.hot}) out.u64(n);
+  for (const std::uint64_t n :
+       {report.matched, report.missing, report.extra, report.different, report.hot, report.expired}) {
+    out.u64(n);
+  }
   out.real(report.consumed_rcu);
   out.u64(report.first.size());
   for (const Difference& difference : report.first) {
@@ -98,7 +101,8 @@ bool get_key(In& in, item::Key* key) {
 }
 
 bool get_report(In& in, Report* report) {
-  for (std::uint64_t* n : {&report->matched, &report->missing, &report->extra, &report->different, &report->hot}) {
+  for (std::uint64_t* n :
+       {&report->matched, &report->missing, &report->extra, &report->different, &report->hot, &report->expired}) {
     *n = in.u64();
   }
   report->consumed_rcu = in.real();
@@ -157,6 +161,7 @@ std::string encode(const Progress& progress, std::uint64_t sequence) {
   Out out(bytes);
   out.u64(sequence);
   out.text(progress.identity);
+  out.u64(static_cast<std::uint64_t>(progress.saved_us));
   out.u64(progress.seed);
   out.u64(static_cast<std::uint64_t>(progress.phase));
   out.u64(progress.segments);
@@ -192,6 +197,7 @@ Result<Progress> decode(std::string_view bytes, std::uint64_t* sequence) {
   Progress progress;
   *sequence = in.u64();
   progress.identity = in.text();
+  progress.saved_us = static_cast<std::int64_t>(in.u64());
   progress.seed = in.u64();
   const std::uint64_t phase = in.u64();
   if (phase < 1 || phase > 4 || !get_segments(in, &progress)) return bad();

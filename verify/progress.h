@@ -22,7 +22,8 @@ enum class Phase : std::uint8_t {
 };
 
 struct Progress {
-  std::string identity;  // table, key, buckets: a progress of another identity is not ours to continue
+  std::string identity;       // table, key, buckets: a progress of another identity is not ours to continue
+  std::int64_t saved_us = 0;  // when it was written
   std::uint64_t seed = 0;
   std::uint64_t segments = 0;
   Phase phase = Phase::Source;

@@ -163,6 +163,54 @@ TEST_CASE("another table's progress is not continued") {
   CHECK(world.db.calls["Scan"] > scans);
 }
 
+//  run over A and B, killed ── the same command over A and C: what was read of B says nothing of C
+TEST_CASE("progress that was made with other sides, or long ago, is not continued") {
+  for (const bool other_sides : {true, false}) {
+    CAPTURE(other_sides);
+    World world(5);
+    world.fill(40);
+    world.config.checkpoint_every = base::Millis(0);
+    const item::Item odd = test::random_item(world.rng, 999);
+    world.target.put(world.key_of(odd), odd);
+    world.target.before = [](const std::string& call) -> std::optional<base::Error> {
+      if (call != "read") return std::nullopt;
+      return base::Error{ErrorKind::EndpointDown, "gone"};
+    };
+    REQUIRE(!world.run());
+    world.target.before = {};
+    // The target loses a row that was found equal before.
+    world.target.rows.begin()->second.item.reset();
+    if (other_sides) world.config.sides = "another file";
+    if (!other_sides) {
+      REQUIRE(test::run(world.io, world.clock, [](base::Clock& clock) -> base::Task<Result<>> {
+        co_await clock.sleep_for(std::chrono::hours(25));
+        co_return Result<>();
+      }(world.clock)));
+    }
+    const int scans = world.db.calls["Scan"];
+    const Report report = world.report();
+    CHECK(report.missing == 1);
+    CHECK(report.extra == 1);
+    CHECK(world.db.calls["Scan"] > scans);
+  }
+}
+
+TEST_CASE("what was found up to now can be asked for while it is found") {
+  World world(8);
+  fill_with_three(world);
+  Verifier verifier = world.verifier();
+  CHECK(verifier.so_far().matched == 0);
+  world.target.before = [&](const std::string& call) -> std::optional<base::Error> {
+    if (call != "read") return std::nullopt;
+    CHECK(verifier.so_far().matched > 0);
+    CHECK(verifier.so_far().missing == 0);
+    CHECK(verifier.so_far().consumed_rcu > 0);
+    return base::Error{ErrorKind::EndpointDown, "gone"};
+  };
+  REQUIRE(!test::run(world.io, world.clock, verifier.run()));
+  CHECK(verifier.so_far().matched > 0);
+}
+
 TEST_CASE("forget() begins anew") {
   World world(6);
   fill_with_three(world);
@@ -238,6 +286,8 @@ TEST_CASE("progress is read back as it was written, and nothing else is taken fo
     progress.compared = rng.next();
     progress.report.matched = rng.next();
     progress.report.hot = rng.next();
+    progress.report.expired = rng.next();
+    progress.saved_us = static_cast<std::int64_t>(rng.next());
     progress.report.consumed_rcu = rng.unit();
     const item::KeySchema schema = test::two_part_key();
     const item::Key key = item::Key::of(schema, test::random_item(rng, rng.below(99)));

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/mutant.h"
+#include "verify/expiry.h"
 
 namespace moveout::verify {
 namespace {
@@ -31,6 +32,14 @@ struct Settler::Pending {
   item::Key key;
   Look now;
   std::optional<Look> before;
+  // Of this look's images, where the source's TTL is known.
+  std::optional<std::int64_t> source_expires{}, target_expires{};
+
+  // Both present is always compared.
+  bool in_ttl_class() const {
+    return now.source.has_value() != now.target.has_value() || base::mutant("ttl_class_both_sides");
+  }
+  std::optional<std::int64_t> expires() const { return now.source ? source_expires : target_expires; }
 };
 
 namespace {
@@ -51,6 +60,8 @@ Task<Result<>> Settler::settle(std::vector<item::Key> keys, std::uint64_t seed, 
   const bool values_only = base::mutant("verify_values_only");
   std::vector<Pending> pending = pending_of(std::move(keys));
   for (int look = 1; look <= std::max(2, config_.compare_tries) && !pending.empty(); ++look) {
+    // What is on one side only may have expired. A verdict needs two looks: from the second on the times are seen.
+    if (look > 1 && std::ranges::any_of(pending, &Pending::in_ttl_class)) co_await source_.learn_ttl();
     std::vector<Pending> moving;
     if (watermark_.knows() && !values_only) {
       if (const Result<> looked = co_await glance(pending, moving, seed, absent_matches, report); !looked) {
@@ -102,7 +113,11 @@ Task<Result<>> Settler::look_and_wait(std::vector<Pending>& pending, std::uint64
       return true;
     }
     if (one.before && *one.before == one.now) {
-      count_difference(one.key, one.now.source.has_value(), one.now.target.has_value(), report);
+      if (one.in_ttl_class() && expired(one.expires(), clock_.now())) {
+        ++report.expired;
+      } else {
+        count_difference(one.key, one.now.source.has_value(), one.now.target.has_value(), report);
+      }
       return true;
     }
     one.before = one.now;
@@ -160,9 +175,13 @@ Task<Result<>> Settler::read_source(std::vector<Pending>& pending, std::uint64_t
   std::vector<item::Key> keys;
   keys.reserve(pending.size());
   for (const Pending& one : pending) keys.push_back(one.key);
-  const Result<std::vector<std::optional<item::Hash128>>> hashes = co_await source_.hashes(std::move(keys), seed);
-  if (!hashes) co_return base::fail(hashes.error());
-  for (std::size_t i = 0; i < pending.size(); ++i) pending[i].now.source = (*hashes)[i];
+  const Result<Images> images = co_await source_.images(std::move(keys), seed);
+  if (!images) co_return base::fail(images.error());
+  for (std::size_t i = 0; i < pending.size(); ++i) {
+    const std::optional<Image>& image = (*images)[i];
+    pending[i].now.source = image ? std::optional(image->hash) : std::nullopt;
+    pending[i].source_expires = image ? image->expires_at : std::nullopt;
+  }
   co_return Result<>();
 }
 
@@ -180,8 +199,8 @@ Task<Result<>> Settler::read_target(std::vector<Pending>& pending, std::uint64_t
     MOVEOUT_ASSERT(versions->size() == to - from && rows->size() == to - from);
     for (std::size_t i = from; i < to; ++i) {
       const std::optional<target::Stored>& row = (*rows)[i - from];
-      pending[i].now.target.reset();
-      if (row) pending[i].now.target = item::canonical_hash(row->item, seed);
+      pending[i].now.target = row ? std::optional(item::canonical_hash(row->item, seed)) : std::nullopt;
+      pending[i].target_expires = row ? expires_at(row->item, source_.ttl_attribute()) : std::nullopt;
       if (!values_only) pending[i].now.version = (*versions)[i - from];
     }
     from = to;

@@ -9,6 +9,7 @@
 #include "base/task_group.h"
 #include "item/json.h"
 #include "item/slice.h"
+#include "verify/expiry.h"
 
 namespace moveout::verify {
 namespace {
@@ -21,6 +22,7 @@ constexpr base::Millis kTurnSlice{1000};
 constexpr std::size_t kGetMax = 100;      // BatchGetItem's bound
 constexpr double kGetBytes = 4 << 20;     // of one answer, as far as the mean size tells
 constexpr double kItemBytesFirst = 4096;  // before any was seen
+constexpr base::Millis kTtlAskAgain{10 * 60 * 1000};
 
 }  // namespace
 
@@ -100,15 +102,28 @@ Task<Result<aws::ItemsPage>> Source::get(const std::vector<item::Key>& keys) {
   }
 }
 
+item::Hash128 Source::hash_of(const item::Item& item, std::uint64_t seed) const {
+  return item::canonical_hash(config_.normalise ? config_.normalise(item) : item, seed);
+}
+
 Result<item::Hash128> Source::hash_of(std::string_view item_json, std::uint64_t seed) const {
   const Result<item::Item> item = item::parse_item(item_json);
   if (!item) return base::fail(item.error());
-  return item::canonical_hash(config_.normalise ? config_.normalise(*item) : *item, seed);
+  return hash_of(*item, seed);
 }
 
-Task<Result<std::vector<std::optional<item::Hash128>>>> Source::hash_group(std::vector<item::Key> keys,
-                                                                           std::uint64_t seed) {
-  std::vector<std::optional<item::Hash128>> out(keys.size());
+Task<> Source::learn_ttl() {
+  if (ttl_learned_ && clock_.steady() - *ttl_learned_ < kTtlAskAgain) co_return;
+  const Result<std::string> attribute = co_await db_.ttl_attribute(config_.table);
+  ttl_learned_ = clock_.steady();
+  ttl_attribute_ = attribute.value_or("");
+  if (!attribute) {
+    log_.warn("verify.ttl_unknown", {{"table", config_.table}, {"why", attribute.error().what}});
+  }
+}
+
+Task<Result<Images>> Source::read_group(std::vector<item::Key> keys, std::uint64_t seed) {
+  Images out(keys.size());
   const Result<aws::ItemsPage> page = co_await get(keys);
   if (!page) co_return base::fail(page.error());
   for (const std::string_view text : page->items) {
@@ -119,38 +134,36 @@ Task<Result<std::vector<std::optional<item::Hash128>>>> Source::hash_group(std::
       co_return base::fail(ErrorKind::Corrupt,
                            fmt::format("table {} answered with an item that was not asked for", config_.table));
     }
-    const Result<item::Hash128> hash = hash_of(text, seed);
-    if (!hash) {
-      co_return base::fail(hash.error().kind,
-                           fmt::format("table {}, key {:016x}: {}", config_.table, key->hash(), hash.error().what));
+    const Result<item::Item> item = item::parse_item(text);
+    if (!item) {
+      co_return base::fail(item.error().kind,
+                           fmt::format("table {}, key {:016x}: {}", config_.table, key->hash(), item.error().what));
     }
-    out[static_cast<std::size_t>(at - keys.begin())] = *hash;
+    out[static_cast<std::size_t>(at - keys.begin())] = {hash_of(*item, seed), expires_at(*item, ttl_attribute_)};
   }
   co_return out;
 }
 
 // One of several that work through the keys together, group after group.
-Task<Result<>> Source::hash_groups(const std::vector<item::Key>& keys, std::uint64_t seed, std::size_t& next,
-                                   std::vector<std::optional<item::Hash128>>& out) {
+Task<Result<>> Source::read_groups(const std::vector<item::Key>& keys, std::uint64_t seed, std::size_t& next,
+                                   Images& out) {
   while (next < keys.size()) {
     const std::size_t from = next;
     next = std::min(keys.size(), from + group());
     const auto begin = keys.begin() + static_cast<std::ptrdiff_t>(from);
-    Result<std::vector<std::optional<item::Hash128>>> part =
-        co_await hash_group({begin, begin + static_cast<std::ptrdiff_t>(next - from)}, seed);
+    Result<Images> part = co_await read_group({begin, begin + static_cast<std::ptrdiff_t>(next - from)}, seed);
     if (!part) co_return base::fail(part.error());
     std::copy(part->begin(), part->end(), out.begin() + static_cast<std::ptrdiff_t>(from));
   }
   co_return Result<>();
 }
 
-Task<Result<std::vector<std::optional<item::Hash128>>>> Source::hashes(std::vector<item::Key> keys,
-                                                                       std::uint64_t seed) {
-  std::vector<std::optional<item::Hash128>> out(keys.size());
+Task<Result<Images>> Source::images(std::vector<item::Key> keys, std::uint64_t seed) {
+  Images out(keys.size());
   std::size_t next = 0;
   base::TaskGroup readers(co_await base::this_executor);
   const std::size_t count = std::min(static_cast<std::size_t>(config_.workers), keys.size() / kGetMax + 1);
-  for (std::size_t i = 0; i < count; ++i) readers.start(hash_groups(keys, seed, next, out));
+  for (std::size_t i = 0; i < count; ++i) readers.start(read_groups(keys, seed, next, out));
   const Result<> read = co_await readers.wait_or_stop();
   if (!read) co_return base::fail(read.error());
   co_return out;

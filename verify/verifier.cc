@@ -296,6 +296,12 @@ VerifyProgress Verifier::progress() const {
   return {at.items[kSource], at.items[kTarget], at.compared, at.candidates, state_->consumed_rcu()};
 }
 
+Report Verifier::so_far() const {
+  Report report = state_->at.report;
+  report.consumed_rcu = state_->consumed_rcu();
+  return report;
+}
+
 Task<Result<>> Verifier::forget() { return state_->forget(); }
 
 }  // namespace moveout::verify

@@ -52,7 +52,8 @@ struct Report {
   std::uint64_t missing = 0;  // in the source, not in the target
   std::uint64_t extra = 0;    // in the target, not in the source
   std::uint64_t different = 0;
-  std::uint64_t hot = 0;  // changed too often to be compared
+  std::uint64_t hot = 0;      // changed too often to be compared
+  std::uint64_t expired = 0;  // on one side only, and expired by the source table's TTL: no difference
   double consumed_rcu = 0;
   std::vector<Difference> first;    // at most 1,000 of them
   std::vector<item::Key> hot_keys;  // at most 1,000 of them
@@ -77,6 +78,7 @@ struct Config {
   int buckets = 4096;      // partitions of the key space; also spill files are grouped by it
   int compare_tries = 5;   // before a key is hot
   base::Millis patience{60000};
+  std::string sides;                     // what the two sides are: progress that was made with others is not continued
   std::string name = "verify";           // its files on the disk are called "<name>.…"
   Normalise normalise;                   // of source items; empty = they stand in the target as they are
   base::Millis checkpoint_every{10000};  // of progress; 0 = after every page
@@ -107,6 +109,8 @@ class Verifier {
   // One look at these keys, without any wait: those that are not equal now. Nothing follows for them.
   base::Task<base::Result<Glance>> glance(std::vector<item::Key> keys);
   VerifyProgress progress() const;
+  // What an unfinished run() has found up to now.
+  Report so_far() const;
   // Gives up what an unfinished run() has left on the disk: the next one starts anew.
   base::Task<base::Result<>> forget();
 

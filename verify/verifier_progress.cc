@@ -17,6 +17,7 @@ constexpr std::size_t kBufferedMax = 2 << 20;  // of spill, before it is written
 constexpr std::int64_t kSegmentBytes = std::int64_t{64} << 20;
 constexpr std::int64_t kSegmentItems = 400'000;
 constexpr int kSegmentsMin = 16;
+constexpr base::Millis kProgressAge{24 * 60 * 60 * 1000};
 constexpr int kSegmentsMax = 4000;  // their last keys are part of every progress record
 
 void append_identity(std::string& out, std::string_view part) { out += fmt::format("{}:{};", part.size(), part); }
@@ -27,6 +28,7 @@ std::string identity_of(const Config& config) {
   append_identity(identity, config.key.partition.name + static_cast<char>(config.key.partition.type));
   if (config.key.sort) append_identity(identity, config.key.sort->name + static_cast<char>(config.key.sort->type));
   append_identity(identity, std::to_string(config.buckets));
+  append_identity(identity, config.sides);
   return identity;
 }
 
@@ -59,6 +61,7 @@ Task<Result<>> Verifier::State::save() {
     at.spill_sizes[side].assign(spills[side].sizes().begin(), spills[side].sizes().end());
   }
   at.report.consumed_rcu = consumed_rcu();
+  at.saved_us = base::micros_of(clock.now());
   const Progress now = at;
   std::vector<Spill::Piece> pieces = spills[kSource].take();
   for (Spill::Piece& piece : spills[kTarget].take()) pieces.push_back(std::move(piece));
@@ -99,12 +102,19 @@ Task<Result<>> Verifier::State::forget() {
 Task<Result<>> Verifier::State::resume_or_begin() {
   Result<std::optional<Progress>> found = co_await worker.call([&] { return progress_file.load(); });
   if (!found) co_return base::fail(found.error());
-  if (*found && (*found)->identity == identity_of(config)) {
+  if (*found && (*found)->identity == identity_of(config) && lately((*found)->saved_us)) {
     const Result<> adopted = co_await adopt(std::move(**found));
     if (adopted || adopted.error().kind != ErrorKind::Corrupt) co_return adopted;
     log.warn("verify.begins_anew", {{"table", config.table}, {"why", adopted.error().what}});
   }
   co_return co_await begin();
+}
+
+// What was compared long ago says little about now.
+bool Verifier::State::lately(std::int64_t saved_us) const {
+  const bool young = clock.now() - base::instant_of_micros(saved_us) <= kProgressAge;
+  if (!young) log.info("verify.begins_anew", {{"table", config.table}, {"why", "its progress is old"}});
+  return young;
 }
 
 Task<Result<>> Verifier::State::begin() {

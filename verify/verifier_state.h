@@ -60,6 +60,7 @@ struct Verifier::State {
 
   base::Task<base::Result<Report>> run();
   base::Task<base::Result<>> resume_or_begin();
+  bool lately(std::int64_t saved_us) const;
   base::Task<base::Result<>> begin();
   base::Task<base::Result<>> adopt(Progress progress);
   base::Result<> cut_back();

@@ -20,6 +20,10 @@ class SqliteTarget final : public Target {
     table_ = layout.table;
     return database_->open_reader(std::move(layout));
   }
+  base::Task<base::Result<std::optional<std::string>>> checkpoint(std::string name) override {
+    return database_->look<std::optional<std::string>>(
+        table_, [name = std::move(name)](Table& table) { return table.checkpoint(name); });
+  }
   base::Task<base::Result<Outcomes>> apply(item::Batch batch, Checkpoints checkpoints) override {
     return database_->apply(table_, std::move(batch), std::move(checkpoints));
   }

@@ -327,6 +327,21 @@ base::Result<Checkpoints> Table::checkpoints() {
   return checkpoints;
 }
 
+// For a reader too: the run may finish, and take its table of checkpoints, between two calls.
+base::Result<std::optional<std::string>> Table::checkpoint(const std::string& name) {
+  auto there = exists("_moveout_checkpoint");
+  if (!there) return base::fail(std::move(there.error()));
+  if (!*there) return std::nullopt;
+  auto row = connection_.prepare("SELECT value FROM _moveout_checkpoint WHERE tbl = ?1 AND name = ?2");
+  if (!row) return base::fail(std::move(row.error()));
+  row->bind_text(1, name_);
+  row->bind_text(2, name);
+  const int code = row->step();
+  if (code == SQLITE_DONE) return std::nullopt;
+  if (code != SQLITE_ROW) return base::fail(connection_.error(code, "cannot read a checkpoint"));
+  return std::string(row->bytes(0));
+}
+
 base::Result<> Table::seal() {
   if (!keyed_) {
     const std::string index = sqlite_key_index(name_, mapper_->columns());

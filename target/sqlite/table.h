@@ -53,6 +53,7 @@ class Table {
 
   base::Result<std::vector<std::optional<Stored>>> read(const std::vector<item::Key>& keys);
   base::Result<std::vector<std::optional<item::Version>>> versions(const std::vector<item::Key>& keys);
+  base::Result<std::optional<std::string>> checkpoint(const std::string& name);
   base::Result<StoredPage> scan(const std::string& cursor, std::size_t limit);
   base::Result<std::uint64_t> live_rows();
 

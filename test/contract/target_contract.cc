@@ -431,3 +431,21 @@ TEST_CASE_TEMPLATE("a reader sees what stands, takes no ownership and cannot wri
   CHECK(apply(world, *to, {{"a", change(6), "-"}}) == Seen{kA});
   CHECK(standing(world, *reader, "a").empty());
 }
+
+TEST_CASE_TEMPLATE("a reader beside a run reads each checkpoint as it stands", World, WORLDS) {
+  World world;
+  auto to = world.process();
+  open(world, *to);
+  auto reader = world.process();
+  REQUIRE(run_task(world.io, reader->open_reader(layout())));
+  const auto read = [&](const std::string& name) { return run_task(world.io, reader->checkpoint(name)).value(); };
+  CHECK(!read("applied"));
+  apply(world, *to, {}, {{"applied", "1"}, {"e0/shard/x", "2"}});
+  CHECK(read("applied") == "1");
+  CHECK(read("e0/shard/x") == "2");
+  apply(world, *to, {}, {{"applied", "3"}});
+  CHECK(read("applied") == "3");
+  CHECK(run_task(world.io, to->checkpoint("applied")).value() == "3");
+  CHECK(run_task(world.io, to->finish()));
+  CHECK(!read("applied"));
+}

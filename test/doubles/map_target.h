@@ -30,6 +30,14 @@ class MapTarget final : public target::Target {
   }
   base::Task<base::Result<target::Opened>> open_reader(target::Layout) override { co_return target::Opened{}; }
 
+  base::Task<base::Result<std::optional<std::string>>> checkpoint(std::string name) override {
+    if (before) {
+      if (const std::optional<base::Error> error = before("checkpoint")) co_return base::fail(*error);
+    }
+    const auto found = checkpoints.find(name);
+    co_return found == checkpoints.end() ? std::nullopt : std::optional(found->second);
+  }
+
   base::Task<base::Result<target::Outcomes>> apply(item::Batch batch, target::Checkpoints moved) override {
     if (before) {
       if (const std::optional<base::Error> error = before("apply")) co_return base::fail(*error);

@@ -55,6 +55,12 @@ class SmallDynamoDb final : public http::Transport {
     if (operation == "Scan") co_return answer(200, scan(ask));
     if (operation == "BatchGetItem") co_return answer(200, batch_get(ask));
     if (operation == "DescribeTable") co_return answer(200, describe());
+    if (operation == "DescribeTimeToLive" && ttl_attribute) {
+      co_return answer(200, R"({"TimeToLiveDescription":{"TimeToLiveStatus":")" +
+                                (ttl_attribute->empty() ? std::string("DISABLED\"")
+                                                        : "ENABLED\",\"AttributeName\":\"" + *ttl_attribute + "\"") +
+                                "}}");
+    }
     co_return answer(400, R"({"__type":"x#UnknownOperationException","message":"no"})");
   }
 
@@ -68,6 +74,7 @@ class SmallDynamoDb final : public http::Transport {
   std::map<std::string, item::Item> stale;
   // Before each call, by its name: to change the table between two calls, or to fail.
   std::function<std::optional<base::Error>(const std::string& operation)> before;
+  std::optional<std::string> ttl_attribute;  // empty: off; nothing: the server does not know the call
   std::map<std::string, int> calls;
   int throttled = 0;
   double consumed = 0;

@@ -1,0 +1,185 @@
+#include "move/positions.h"
+
+#include <doctest/doctest.h>
+
+#include "test/doubles/verify_world.h"
+
+using namespace moveout;
+using base::Instant;
+using base::Micros;
+using base::Millis;
+using base::Result;
+using base::Steady;
+using base::Task;
+using move::Applied;
+using move::RunWatermark;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr const char* kStream = "arn:aws:dynamodb:eu-west-1:1:table/t/stream/x";
+
+// A run beside the verification: its row is written each second, and is `lag` behind.
+struct Beside {
+  test::World world{1};
+  RunWatermark watermark{world.target, world.clock, world.log, "t", kStream};
+  bool lives = true;
+  Micros lag = 2s;
+  std::string stream = kStream;
+
+  Beside() {
+    world.target.before = [this](const std::string& call) -> std::optional<base::Error> {
+      if (call == "checkpoint" && lives) write();
+      return std::nullopt;
+    };
+    world.watermark = &watermark;
+  }
+  // As of the last whole second.
+  void write() {
+    const Instant at = std::chrono::floor<std::chrono::seconds>(world.clock.now());
+    world.target.checkpoints[move::kAppliedRow] = Applied{stream, at - lag, at, Millis(1000)}.encode();
+  }
+  Task<Result<>> looked() {
+    co_await watermark.look();
+    co_return Result<>();
+  }
+  void look() { CHECK(test::run(world.io, world.clock, looked())); }
+  Task<Result<bool>> asked(Steady instant, Millis patience) { co_return co_await watermark.passed(instant, patience); }
+  bool passed(Millis patience = 60s) {
+    return *test::run(world.io, world.clock, asked(world.clock.steady(), patience));
+  }
+};
+
+}  // namespace
+
+TEST_CASE("the row of what is applied comes back as it was, and damage is not guessed around") {
+  const Applied applied{kStream, base::instant_of_micros(5), base::instant_of_micros(1'700'000'000'000'001), 1000ms};
+  CHECK(Applied::decode(applied.encode()) == applied);
+  for (const char* text :
+       {"", "1", "[]", "{}", R"({"stream":"a","until":1,"at":2})", R"({"stream":1,"until":1,"at":2,"every":3})",
+        R"({"stream":"a","until":"1","at":2,"every":3})", R"({"stream":"a","until":1,"at":2,"every":0})"}) {
+    CAPTURE(text);
+    CHECK(!Applied::decode(text));
+  }
+}
+
+//  instant ── 2 s of lag ── the row says so ── passed
+TEST_CASE("an instant has passed when the run's row says that everything before it is applied") {
+  Beside beside;
+  beside.look();
+  CHECK(beside.watermark.knows());
+  const Steady begin = beside.world.clock.steady();
+  CHECK(beside.passed());
+  CHECK(beside.world.clock.steady() - begin > 2s);
+  CHECK(beside.world.clock.steady() - begin < 4s);
+  CHECK(beside.watermark.told_by() == "run");
+}
+
+TEST_CASE("a run that moves but is behind lets nothing pass within the patience") {
+  Beside beside;
+  beside.lag = 1h;
+  beside.look();
+  const Steady begin = beside.world.clock.steady();
+  CHECK(!beside.passed(20s));
+  CHECK(beside.world.clock.steady() - begin >= 20s);
+  CHECK(beside.watermark.knows());
+  CHECK(beside.watermark.told_by() == "run");
+}
+
+TEST_CASE("without a run, with one of another stream or a damaged row, passed() is a wait of 5 s") {
+  Beside beside;
+  SUBCASE("no row") { beside.lives = false; }
+  SUBCASE("another stream") { beside.stream = "arn:other"; }
+  SUBCASE("damaged") {
+    beside.lives = false;
+    beside.world.target.checkpoints[move::kAppliedRow] = "{";
+  }
+  SUBCASE("the target cannot be read") {
+    beside.world.target.before = [](const std::string&) -> std::optional<base::Error> {
+      return base::Error{base::ErrorKind::Unavailable, "as asked"};
+    };
+  }
+  beside.look();
+  CHECK(!beside.watermark.knows());
+  const Steady begin = beside.world.clock.steady();
+  CHECK(beside.passed());
+  CHECK(beside.world.clock.steady() - begin >= 5s);
+  CHECK(beside.world.clock.steady() - begin < 5100ms);
+  CHECK(beside.watermark.told_by() == "none");
+}
+
+TEST_CASE("a row that was written long ago is of a run that stands still") {
+  Beside beside;
+  beside.write();
+  beside.lives = false;
+  REQUIRE(test::run(beside.world.io, beside.world.clock, [](base::Clock& clock) -> Task<Result<>> {
+    co_await clock.sleep_for(9s);
+    co_return Result<>();
+  }(beside.world.clock)));
+  beside.look();
+  CHECK(!beside.watermark.knows());
+  CHECK(beside.watermark.told_by() == "stopped");
+}
+
+TEST_CASE("a run that dies while it is waited for is noticed long before the patience ends") {
+  Beside beside;
+  beside.look();
+  REQUIRE(beside.watermark.knows());
+  beside.lives = false;
+  const Steady begin = beside.world.clock.steady();
+  CHECK(!beside.passed(90s));
+  CHECK(beside.world.clock.steady() - begin < 10s);
+  CHECK(!beside.watermark.knows());
+  CHECK(beside.watermark.told_by() == "stopped");
+  // And one that comes back is asked again.
+  beside.lives = true;
+  CHECK(beside.passed());
+  CHECK(beside.watermark.knows());
+}
+
+//  source  k: A ──────────── B                      the run applies it 20 s later
+//  verify           R1 = B, T = A: still on its way, not a difference
+TEST_CASE("a change that the run has not applied yet is waited for, and what it will never apply is found") {
+  Beside beside;
+  test::World& world = beside.world;
+  beside.lag = 30s;
+  world.fill(40);
+  std::vector<item::Item> changed;
+  for (const auto& [key, item] : world.db.items) {
+    if (changed.size() < 10) changed.push_back(test::changed_item(world.rng, item));
+  }
+  for (const item::Item& item : changed) world.db.put(item);
+  const Steady made = world.clock.steady();
+  const auto writes = world.target.before;
+  world.target.before = [&](const std::string& call) -> std::optional<base::Error> {
+    if (world.clock.steady() - made > 20s) {
+      // All but the last: that one is lost.
+      for (std::size_t i = 0; i + 1 < changed.size(); ++i) world.target.put(world.key_of(changed[i]), changed[i]);
+    }
+    return writes(call);
+  };
+  world.config.patience = 90s;
+  beside.look();
+  const verify::Report report = world.report();
+  CHECK(report.different == 1);
+  CHECK(report.missing + report.extra + report.hot == 0);
+  REQUIRE(report.first.size() == 1);
+  CHECK(report.first[0].key == world.key_of(changed.back()));
+  CHECK(report.matched == 39);
+  CHECK(beside.watermark.told_by() == "run");
+}
+
+TEST_CASE("when the run dies under a verification, differences are still found, by reading again after 5 s") {
+  Beside beside;
+  test::World& world = beside.world;
+  world.fill(40);
+  world.target.rows.begin()->second.item.reset();
+  beside.look();
+  beside.lives = false;
+  const Steady begin = world.clock.steady();
+  const verify::Report report = world.report();
+  CHECK(report.missing == 1);
+  CHECK(report.hot == 0);
+  CHECK(world.clock.steady() - begin < 60s);
+  CHECK(beside.watermark.told_by() == "stopped");
+}
