@@ -8,6 +8,11 @@
 #include "item/json.h"
 
 namespace moveout::item {
+namespace {
+
+constexpr std::size_t kBufferKept = 64 << 10;
+
+}  // namespace
 
 Hash128& Hash128::operator+=(const Hash128& other) {
   low += other.low;
@@ -27,10 +32,13 @@ Hash128 hash_of(std::string_view bytes, std::uint64_t seed) {
 }
 
 Hash128 canonical_hash(const Item& item, std::uint64_t seed) {
-  std::string text;
-  text.reserve(512);
+  // A buffer a thread: a verification hashes every item of both sides.
+  thread_local std::string text;
+  text.clear();
   append_json(text, item);
-  return hash_of(text, seed);
+  const Hash128 hash = hash_of(text, seed);
+  if (text.capacity() > kBufferKept) text = {};
+  return hash;
 }
 
 }  // namespace moveout::item

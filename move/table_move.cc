@@ -216,7 +216,7 @@ Task<Result<>> TableMove::Impl::run() {
   }
   base::TaskGroup group(co_await base::this_executor);
   group.start(capture_->run());
-  if (options_.note_applied_every.count() > 0) group.start(note_applied());
+  if (options_.note_applied_every.count() > 0 && target_->commits_checkpoints()) group.start(note_applied());
   co_return co_await group.run_beside(phases());
 }
 

@@ -85,7 +85,11 @@ Place::Place(std::string_view key, std::uint64_t seed, std::size_t buckets) {
 void BucketSum::add(const Record& record, std::uint64_t seed) {
   std::string bytes;
   append_record(bytes, record);
-  const item::Hash128 term = item::hash_of(bytes, seed);
+  add(std::string_view(bytes), seed);
+}
+
+void BucketSum::add(std::string_view record, std::uint64_t seed) {
+  const item::Hash128 term = item::hash_of(record, seed);
   ++count;
   if (base::mutant("hash_xor")) {
     sum.high ^= term.high;
@@ -95,12 +99,13 @@ void BucketSum::add(const Record& record, std::uint64_t seed) {
   sum += term;
 }
 
-void Spill::add(std::size_t file, const Record& record) {
+std::string_view Spill::add(std::size_t file, const Record& record) {
   std::string& buffer = buffers_[file];
   const std::size_t before = buffer.size();
   append_record(buffer, record);
   sizes_[file] += buffer.size() - before;
   buffered_ += buffer.size() - before;
+  return std::string_view(buffer).substr(before);
 }
 
 void Spill::resume(const std::vector<std::uint64_t>& sizes) {

@@ -39,6 +39,7 @@ struct BucketSum {
   std::uint64_t count = 0;
   item::Hash128 sum;
   void add(const Record& record, std::uint64_t seed);
+  void add(std::string_view record, std::uint64_t seed);  // as it is on the disk
   friend bool operator==(const BucketSum&, const BucketSum&) = default;
 };
 
@@ -47,7 +48,8 @@ class Spill {
  public:
   explicit Spill(std::string prefix) : prefix_(std::move(prefix)) {}
   std::string name(std::size_t file) const { return prefix_ + "." + std::to_string(file); }
-  void add(std::size_t file, const Record& record);
+  // Answers the record as it will be on the disk; valid until the next call.
+  std::string_view add(std::size_t file, const Record& record);
   std::size_t buffered() const { return buffered_; }
   // Bytes of each file, buffered ones included.
   const std::array<std::uint64_t, kFiles>& sizes() const { return sizes_; }

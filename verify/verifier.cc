@@ -65,8 +65,7 @@ Task<Result<>> Verifier::State::phases() {
 
 void Verifier::State::add(Side side, const Record& record) {
   const Place place(record.key, at.seed, static_cast<std::size_t>(config.buckets));
-  at.sums[side][place.bucket].add(record, at.seed);
-  spills[side].add(place.file(), record);
+  at.sums[side][place.bucket].add(spills[side].add(place.file(), record), at.seed);
   ++at.items[side];
 }
 
