@@ -53,6 +53,7 @@ Result<std::unique_ptr<Access>> Access::make(const Url& url, base::Executor exec
     if (Result<> sound = aws::check_role(chain.role); !sound) return fail(sound.error());
   }
   net::HttpClientOptions options;
+  options.connections_max = 256;  // many tables, each with its own number of requests under way
   options.ca_file = environment.get("AWS_CA_BUNDLE");
   net::HttpClientOptions metadata = options;
   metadata.body_bytes_max = aws::kAnswerBytesMax;

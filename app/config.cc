@@ -190,14 +190,25 @@ void read_target(Reader target, MoveConfig& config, std::optional<base::Error>& 
   }
   config.target = std::move(*url);
   if (config.target.scheme == Scheme::DynamoDb) {
+    if (!config.target.table.empty()) {
+      target.refuse_value("url", "the tables are named under `tables` (`to`), not here");
+    }
     read_identity(target.inner("identity"), config.target);
-    target.refuse_value("url", "this version writes to sqlite: and file: only");
+    const std::string mode = target.one_of("mode", "auto", {"auto", "m3", "m4", "M3", "M4"}, {"M1", "M2", "m1", "m2"});
+    config.dynamodb_target.guarded = mode == "m3" || mode == "M3";
+    config.dynamodb_target.defer_indexes =
+        target.one_of("indexes", "with_table", {"with_table", "after_backfill"}) == "after_backfill";
   } else {
     target.refuse("identity", "sqlite: and file: targets have no identity");
+    target.refuse("indexes", "sqlite: and file: targets have none");
+    target.one_of("mode", "auto", {"auto"}, {"M1", "M2", "M3", "M4", "m1", "m2", "m3", "m4"});
   }
-  target.one_of("mode", "auto", {"auto"}, {"M1", "M2", "M3", "M4"});
-  target.number("max_writes", 0);
-  target.text("late");
+  config.max_writes = target.number("max_writes", 0);
+  if (const std::string late = target.text("late"); !late.empty()) {
+    Result<base::Millis> duration = parse_duration(late);
+    if (!duration) target.refuse_value("late", duration.error().what);
+    if (duration) config.dynamodb_target.late = *duration;
+  }
   target.no_others();
 }
 
@@ -333,23 +344,24 @@ Result<MoveConfig> config_of_urls(std::string_view from, std::string_view to,
   if (source->table.empty()) {
     return fail(ErrorKind::Usage, "--from " + std::string(from) + ": no table; expected dynamodb://REGION/TABLE");
   }
-  if (target->scheme == Scheme::DynamoDb) {
-    return fail(ErrorKind::Usage, "--to " + std::string(to) + ": this version writes to sqlite: and file: only");
-  }
   // The same reader for --set as for a file: the defaults as YAML, then the settings.
   YAML::Node root;
   root["move"] = "m";
   root["source"]["url"] = "dynamodb://" + source->region;
-  root["target"]["url"] = std::string(to);
+  // The table's name stands beside it.
+  Url bare = *target;
+  if (bare.scheme == Scheme::DynamoDb) bare.table.clear();
+  root["target"]["url"] = bare.scheme == Scheme::DynamoDb ? bare.whole() : std::string(to);
   root["tables"][0]["name"] = source->table;
   Result<MoveConfig> config = parse_move_yaml(YAML::Dump(root), "--set", settings);
   if (!config) return config;
   if (config->tables.size() != 1)
     return fail(ErrorKind::Usage, "--from and --to move one table; use a move.yaml for more");
   config->tables[0].source = source->table;
-  config->tables[0].target = target->table.empty() ? source->table : target->table;
-  // A table may be given by its ARN: the last part names the move.
+  // A table may be given by its ARN: the last part names the move, and the target table of a DynamoDB API.
   config->name = source->table.substr(source->table.find_last_of(":/") + 1);
+  const std::string& same = target->scheme == Scheme::DynamoDb ? config->name : source->table;
+  config->tables[0].target = target->table.empty() ? same : target->table;
   std::map<std::string, std::string> options = config->source.options;
   config->source = std::move(*source);
   for (auto& [key, value] : options) config->source.options.emplace(key, value);

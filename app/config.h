@@ -13,10 +13,19 @@
 
 namespace moveout::app {
 
+// What a DynamoDB API is told as a target (docs/dynamodb-target.md).
+struct DynamoDbTarget {
+  bool guarded = false;              // mode m3; auto and m4: without a guard
+  std::optional<base::Millis> late;  // nothing: by the endpoint
+  bool defer_indexes = false;        // indexes: after_backfill
+};
+
 struct MoveConfig {
   std::string name;
   Url source;  // without a table
   Url target;
+  DynamoDbTarget dynamodb_target;
+  double max_writes = 0;
   std::vector<move::TableSpec> tables;  // names may be globs until they are expanded against the source
   bool enable_stream = true;
   replay::TtlDeletes ttl_deletes = replay::TtlDeletes::Apply;

@@ -62,7 +62,10 @@ TEST_CASE("what this version does not serve is refused, not ignored") {
   CHECK(contains(refusal(kSmall, {"backfill=export"}), "not served"));
   CHECK(contains(refusal(kSmall, {"capture.retain=sqs://r/q"}), "only local"));
   CHECK(contains(refusal(kSmall, {"tables.0.transform=[{drop: [a]}]"}), "transform"));
-  CHECK(contains(refusal(kSmall, {"target.url=dynamodb://r/t"}), "sqlite: and file:"));
+  CHECK(contains(refusal(kSmall, {"target.url=dynamodb://r/t"}), "under `tables`"));
+  CHECK(contains(refusal(kSmall, {"target.url=dynamodb://r", "target.mode=m2"}), "not served"));
+  CHECK(contains(refusal(kSmall, {"target.indexes=after_backfill"}), "have none"));
+  CHECK(contains(refusal(kSmall, {"target.late=soon"}), "no duration"));
 }
 
 TEST_CASE("an identity is a profile, a role, or a role taken by a profile, in the file as in the URL") {
@@ -114,4 +117,22 @@ TEST_CASE("globs match as in a shell, without classes") {
   CHECK(app::glob_matches("a?c*e", "abcxxe"));
   CHECK(!app::glob_matches("log-*", "blog-1"));
   CHECK(!app::glob_matches("a?c", "ac"));
+}
+
+TEST_CASE("a DynamoDB API as target: its mode, its lateness and the table of the URL") {
+  const auto plain = app::config_of_urls("dynamodb://r/orders", "dynamodb://q?endpoint=http%3A%2F%2F127.0.0.1%3A1", {});
+  REQUIRE(plain.has_value());
+  CHECK(plain->target.scheme == app::Scheme::DynamoDb);
+  CHECK(plain->target.option("endpoint") == "http://127.0.0.1:1");
+  CHECK(plain->tables[0].target == "orders");
+  CHECK(!plain->dynamodb_target.guarded);
+  CHECK(!plain->dynamodb_target.late);
+  const auto wishes = app::config_of_urls("dynamodb://r/arn:aws:dynamodb:r:1:table%2Forders", "dynamodb://q/other",
+                                          {"target.mode=m3", "target.late=90s", "target.indexes=after_backfill"});
+  REQUIRE(wishes.has_value());
+  CHECK(wishes->tables[0].target == "other");
+  CHECK(wishes->name == "orders");
+  CHECK(wishes->dynamodb_target.guarded);
+  CHECK(wishes->dynamodb_target.late == base::Millis(90000));
+  CHECK(wishes->dynamodb_target.defer_indexes);
 }

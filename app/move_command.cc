@@ -38,13 +38,16 @@ move::Options options_of(const Context& context, bool is_aws) {
 }
 
 // What the state remembers of the two sides; another move's state is refused by it.
-std::string urls_of(const Context& context, const Source& source) {
+std::string urls_of(const Context& context, const Source& source, const Targets& targets) {
   const Url& from = context.config.source;
   std::string text = fmt::format("dynamodb://{}/{}", source.region(), from.table);
   if (!source.is_aws()) text += " at " + source.endpoint();
   text += " -> " + context.config.target.identity();
   const Url& to = context.config.target;
   if (!from.table.empty() && !to.table.empty()) text += "?table=" + to.table;
+  if (!targets.place().empty()) text += " at " + targets.place();
+  // What was begun with a version on every item goes on so.
+  if (context.config.dynamodb_target.guarded) text += " (m3)";
   return text;
 }
 
@@ -65,8 +68,11 @@ constexpr const char* kConfigRow = "config";
 std::string config_row(const MoveConfig& config, const std::vector<move::TableSpec>& tables) {
   json::array names;
   for (const move::TableSpec& table : tables) names.push_back({{"source", table.source}, {"target", table.target}});
-  return json::serialize(
-      json::object{{"source", config.source.whole()}, {"target", config.target.whole()}, {"tables", std::move(names)}});
+  return json::serialize(json::object{{"source", config.source.whole()},
+                                      {"target", config.target.whole()},
+                                      {"guarded", config.dynamodb_target.guarded},
+                                      {"late_ms", config.dynamodb_target.late.value_or(base::Millis(-1)).count()},
+                                      {"tables", std::move(names)}});
 }
 
 Result<> read_config_row(const state::Rows& rows, MoveConfig& config) {
@@ -81,6 +87,12 @@ Result<> read_config_row(const state::Rows& rows, MoveConfig& config) {
     if (!source || !target) return fail(ErrorKind::Corrupt, "state: the config row holds no URL");
     config.source = std::move(*source);
     config.target = std::move(*target);
+    // States of earlier versions had no such targets.
+    if (const json::value* guarded = value->as_object().if_contains("guarded")) {
+      config.dynamodb_target.guarded = guarded->as_bool();
+      const base::Millis late(value->at("late_ms").as_int64());
+      if (!config.dynamodb_target.late && late >= base::Millis(0)) config.dynamodb_target.late = late;
+    }
     config.tables.clear();
     for (const json::value& each : value->at("tables").as_array()) {
       move::TableSpec table;
@@ -129,8 +141,10 @@ Task<Result<>> set_stage(Context& context, Stage& stage, base::Rng& rng, move::J
   if (context.command.max_rcu >= 0) {
     for (move::TableSpec& table : stage.tables) table.max_rcu = context.command.max_rcu;
   }
-  stage.targets = std::make_unique<Targets>(context.config.target, context.target_worker, context.executor,
-                                            context.clock, context.log);
+  Result<std::unique_ptr<Targets>> targets =
+      Targets::connect(context.config, context.target_worker, context.executor, context.clock, rng.fork(), context.log);
+  if (!targets) co_return fail(targets.error());
+  stage.targets = std::move(*targets);
   co_return Result<>();
 }
 
@@ -155,8 +169,8 @@ Task<Ending> run_move(Context context, move::Job job) {
                     *stage.store,  *stage.disk, context.state_worker,     context.reporter};
   Targets& targets = *stage.targets;
   stage.move = std::make_unique<move::Move>(
-      job == move::Job::Finish ? std::string() : urls_of(context, *stage.source), random_run_id(), stage.tables,
-      options_of(context, stage.source->is_aws()), seams,
+      job == move::Job::Finish ? std::string() : urls_of(context, *stage.source, *stage.targets), random_run_id(),
+      stage.tables, options_of(context, stage.source->is_aws()), seams,
       [&targets](const move::TableSpec& table) { return targets.make(table); }, rng.fork());
   if (job == move::Job::Copy && context.command.name == "copy") {
     context.reporter.notice(

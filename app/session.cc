@@ -18,6 +18,17 @@ using base::Task;
 
 namespace {
 
+// Names of tables as DynamoDB has them.
+Result<> check_dynamodb_name(const std::string& name) {
+  const bool sound =
+      name.size() >= 3 && name.size() <= 255 &&
+      name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") == std::string::npos;
+  if (sound) return {};
+  return fail(ErrorKind::Usage, "target table \"" + name +
+                                    "\": a DynamoDB table's name has 3 to 255 letters, digits, _ . and -; give "
+                                    "another one with `to`");
+}
+
 std::string folded(const std::string& name) {
   std::string out = name;
   for (char& c : out) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
@@ -42,14 +53,64 @@ Result<std::unique_ptr<Source>> Source::connect(const Url& url, base::Executor e
   return source;
 }
 
-Targets::Targets(Url url, base::Worker& worker, base::Executor executor, base::Clock& clock, base::Log& log)
-    : url_(std::move(url)), worker_(worker), executor_(std::move(executor)), clock_(clock), log_(log) {}
+Result<std::unique_ptr<TargetApi>> TargetApi::connect(const Url& url, DynamoDbTarget wish, double max_writes,
+                                                      base::Executor executor, base::Clock& clock, base::Rng rng,
+                                                      base::Log& log) {
+  Result<std::unique_ptr<Access>> access = Access::make(url, std::move(executor), clock, log);
+  if (!access) return fail(access.error());
+  auto api = std::make_unique<TargetApi>();
+  api->access_ = std::move(*access);
+  Access& own = *api->access_;
+  const http::Endpoint& endpoint = own.endpoints().dynamodb;
+  api->options_.way = wish.guarded ? target::dynamodb::Way::Guarded : target::dynamodb::Way::Unguarded;
+  api->options_.late_max = wish.late ? wish.late : target::dynamodb::late_max_of(endpoint);
+  api->options_.max_writes = max_writes;
+  api->options_.defer_indexes = wish.defer_indexes;
+  if (!wish.guarded && !api->options_.late_max) {
+    return fail(ErrorKind::Usage, "target " + endpoint.to_string() +
+                                      ": how long may a request land there after it was signed? Where signatures are "
+                                      "checked 11m, else the server's own request time-out: say it with --set "
+                                      "target.late=11m; or use --set target.mode=m3, which needs no such time");
+  }
+  aws::ClientConfig config = own.client_config(aws::Api::DynamoDb);
+  api->calls_ = std::make_unique<aws::Client>(config, own.transport(), own.credentials(), clock, rng.fork(), log);
+  config.retry.retry = wish.guarded;
+  api->writes_ = std::make_unique<aws::Client>(config, own.transport(), own.credentials(), clock, rng.fork(), log);
+  return api;
+}
+
+std::unique_ptr<target::Target> TargetApi::make(base::Clock& clock, base::Log& log) {
+  return target::dynamodb::make_target(*calls_, *writes_, clock, log, options_);
+}
+
+Result<std::unique_ptr<Targets>> Targets::connect(const MoveConfig& config, base::Worker& target_worker,
+                                                  base::Executor executor, base::Clock& clock, base::Rng rng,
+                                                  base::Log& log) {
+  std::unique_ptr<TargetApi> api;
+  if (config.target.scheme == Scheme::DynamoDb) {
+    Result<std::unique_ptr<TargetApi>> connected =
+        TargetApi::connect(config.target, config.dynamodb_target, config.max_writes, executor, clock, rng, log);
+    if (!connected) return fail(connected.error());
+    api = std::move(*connected);
+  }
+  return std::make_unique<Targets>(config.target, std::move(api), target_worker, executor, clock, log);
+}
+
+Targets::Targets(Url url, std::unique_ptr<TargetApi> api, base::Worker& worker, base::Executor executor,
+                 base::Clock& clock, base::Log& log)
+    : url_(std::move(url)),
+      api_(std::move(api)),
+      worker_(worker),
+      executor_(std::move(executor)),
+      clock_(clock),
+      log_(log) {}
 
 std::unique_ptr<target::Target> Targets::make(const move::TableSpec&) {
   if (url_.scheme == Scheme::File) {
     return target::file::make_target(target::file::Options{.path = url_.path, .clock = &clock_}, worker_, executor_,
                                      log_);
   }
+  if (url_.scheme == Scheme::DynamoDb) return api_->make(clock_, log_);
   MOVEOUT_ASSERT(url_.scheme == Scheme::Sqlite);
   if (!database_) {
     target::sqlite::DatabaseOptions options;
@@ -92,15 +153,22 @@ Task<Result<std::vector<move::TableSpec>>> expand_tables(aws::DynamoDb& source, 
       if (all.size() > 1) co_return fail(ErrorKind::Usage, "a file holds one table; give each table its own `scan`");
       continue;
     }
-    if (Result<> fits = schema::check_table_name(spec.target, schema::Dialect::Sqlite); !fits)
-      co_return fail(fits.error());
-    const auto [other, fresh] = taken.emplace(folded(spec.target), spec.source);
+    const bool dynamodb = target == Scheme::DynamoDb;
+    const Result<> fits =
+        dynamodb ? check_dynamodb_name(spec.target) : schema::check_table_name(spec.target, schema::Dialect::Sqlite);
+    if (!fits) co_return fail(fits.error());
+    const auto [other, fresh] = taken.emplace(dynamodb ? spec.target : folded(spec.target), spec.source);
     if (!fresh) {
       co_return fail(ErrorKind::Usage,
-                     fmt::format("tables: {} and {} would both become \"{}\" in the target, which does not "
-                                 "tell upper from lower case: give one of them another name with `to`",
-                                 other->second, spec.source, spec.target));
+                     fmt::format("tables: {} and {} would both become \"{}\" in the target{}: give one of them "
+                                 "another name with `to`",
+                                 other->second, spec.source, spec.target,
+                                 dynamodb ? "" : ", which does not tell upper from lower case"));
     }
+  }
+  // No columns: no sample is needed.
+  if (target == Scheme::DynamoDb) {
+    for (move::TableSpec& spec : all) spec.infer_columns = false;
   }
   co_return all;
 }

@@ -21,6 +21,7 @@
 #include "state/posix_disk.h"
 #include "state/run_lock.h"
 #include "state/sqlite_store.h"
+#include "target/dynamodb/dynamodb_target.h"
 #include "target/sqlite/sqlite_target.h"
 
 namespace moveout::app {
@@ -45,14 +46,39 @@ class Source {
   std::unique_ptr<aws::Streams> streams_;
 };
 
+// A DynamoDB API as a target: its clients and what is known of it.
+class TargetApi {
+ public:
+  // Usage as Source::connect; and without `late` for an endpoint whose L is not known, unless guarded.
+  static base::Result<std::unique_ptr<TargetApi>> connect(const Url& url, DynamoDbTarget wish, double max_writes,
+                                                          base::Executor executor, base::Clock& clock, base::Rng rng,
+                                                          base::Log& log);
+  std::unique_ptr<target::Target> make(base::Clock& clock, base::Log& log);
+  // "" on AWS: what tells two stand-ins apart.
+  std::string place() const { return access_->is_aws() ? std::string() : access_->endpoints().dynamodb.to_string(); }
+
+ private:
+  std::unique_ptr<Access> access_;
+  std::unique_ptr<aws::Client> calls_;
+  std::unique_ptr<aws::Client> writes_;
+  target::dynamodb::Options options_;
+};
+
 // Makes the targets of one move: tables that go into one SQLite file share its connection.
 class Targets {
  public:
-  Targets(Url url, base::Worker& worker, base::Executor executor, base::Clock& clock, base::Log& log);
+  Targets(Url url, std::unique_ptr<TargetApi> api, base::Worker& worker, base::Executor executor, base::Clock& clock,
+          base::Log& log);
+  // The target of a configuration, connected where it is a DynamoDB API.
+  static base::Result<std::unique_ptr<Targets>> connect(const MoveConfig& config, base::Worker& target_worker,
+                                                        base::Executor executor, base::Clock& clock, base::Rng rng,
+                                                        base::Log& log);
   std::unique_ptr<target::Target> make(const move::TableSpec& table);
+  std::string place() const { return api_ ? api_->place() : std::string(); }
 
  private:
   Url url_;
+  std::unique_ptr<TargetApi> api_;
   base::Worker& worker_;
   base::Executor executor_;
   base::Clock& clock_;

@@ -175,15 +175,15 @@ Task<Ending> run_verify(Context context) {
   ending.tables = context.config.tables.size();
   ending.more = figures({});
   const auto ended = [&ending](base::Error error) { return ending.result = fail(std::move(error)), ending; };
-  if (context.config.target.scheme != Scheme::Sqlite) {
-    co_return ended({ErrorKind::Usage, "verify: a file cannot be compared; the target is a sqlite: file"});
+  if (context.config.target.scheme == Scheme::File) {
+    co_return ended({ErrorKind::Usage, "verify: a file cannot be compared; the target is a sqlite: file or a table"});
   }
   base::Rng rng(random_seed());
   Result<std::unique_ptr<Source>> source =
       Source::connect(context.config.source, context.executor, context.clock, rng.fork(), context.log);
   if (!source) co_return ended(source.error());
   Result<std::vector<move::TableSpec>> tables =
-      co_await expand_tables((*source)->dynamodb(), context.config.tables, Scheme::Sqlite);
+      co_await expand_tables((*source)->dynamodb(), context.config.tables, context.config.target.scheme);
   if (!tables) co_return ended(tables.error());
   ending.tables = tables->size();
   const std::string folder = context.state_dir + "/verify/command";
@@ -192,11 +192,15 @@ Task<Ending> run_verify(Context context) {
   if (!lock) co_return ended(lock.error());
   Result<std::unique_ptr<state::PosixDisk>> disk = state::PosixDisk::open(folder);
   if (!disk) co_return ended(disk.error());
-  Targets targets(context.config.target, context.target_worker, context.executor, context.clock, context.log);
+  // Reading needs no L, and sees items of either way.
+  context.config.dynamodb_target.guarded = true;
+  Result<std::unique_ptr<Targets>> targets =
+      Targets::connect(context.config, context.target_worker, context.executor, context.clock, rng.fork(), context.log);
+  if (!targets) co_return ended(targets.error());
   Totals totals;
   base::TaskGroup group(context.executor);
   group.start(stop_by_signal(context));
-  ending.result = co_await group.run_beside(verify_tables(context, **source, targets, **disk, *tables, rng, totals));
+  ending.result = co_await group.run_beside(verify_tables(context, **source, **targets, **disk, *tables, rng, totals));
   ending.results = totals.results;
   const verify::Report& sum = totals.sum;
   ending.more = figures(sum);

@@ -129,7 +129,11 @@ base::Task<Attempt> Client::State::attempt(Call& call) {
   request.headers.add("X-Amz-Target", config.target_prefix + "." + call.operation);
   request.headers.add("Accept-Encoding", config.accept_gzip ? "gzip" : "identity");
   request.body = call.body;
+  if (call.options.permit != nullptr && !call.options.permit->may_sign()) {
+    co_return failed(Fault::Definite, ErrorKind::Conflict, "this process may not sign a write now");
+  }
   signer.sign(request, *keys, config.region, config.service, clock.now() + skew);
+  if (call.options.signed_at != nullptr) *call.options.signed_at = clock.steady();
 
   ++call.attempts;
   ++counters.requests;

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/permit.h"
 #include "base/rng.h"
 #include "base/task.h"
 #include "http/http.h"
@@ -66,6 +67,11 @@ struct CallOptions {
   // Reads a successful body; runs before call() returns, may write into the caller's frame. Corrupt: the same request
   // is sent again, three times in all.
   std::function<base::Result<>(const std::shared_ptr<const std::string>& body)> check;
+  // Told of each attempt when it is signed, by the monotonic clock: from then on it counts (L, docs/consistency.md §3).
+  // Lives as long as the call.
+  base::Steady* signed_at = nullptr;
+  // Asked at each signing; when it says no, nothing is sent and the call is a Conflict. Lives as long as the call.
+  const base::Permit* permit = nullptr;
 };
 
 // Single executor. Errors: Throttled, Unavailable, EndpointDown, Denied (names the action), CredentialsExpired,

@@ -98,6 +98,9 @@ base::Result<TableDescription> table_of(std::string_view body) {
     if (!view) return base::fail(view.error());
     out.stream_view_type = std::move(*view);
   }
+  auto shape = shape_of(*table);
+  if (!shape) return base::fail(shape.error());
+  out.shape = std::make_shared<const TableShape>(std::move(*shape));
   return out;
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "aws/client.h"
+#include "aws/table_shape.h"
 #include "base/clock.h"
 #include "item/batch.h"
 #include "item/key.h"
@@ -25,6 +26,7 @@ struct TableDescription {
   std::string stream_arn;  // LatestStreamArn, empty when none
   bool stream_enabled = false;
   std::string stream_view_type;  // NEW_IMAGE, NEW_AND_OLD_IMAGES, OLD_IMAGE, KEYS_ONLY
+  std::shared_ptr<const TableShape> shape;
 };
 
 struct ScanRequest {
@@ -67,6 +69,15 @@ class DynamoDb {
   base::Task<base::Result<std::vector<std::string>>> list_tables();
   // Attribute name of the table's TTL, empty when off.
   base::Task<base::Result<std::string>> ttl_attribute(std::string table);
+
+  // tables.cc: making tables.
+  // Conflict when there is one of that name, or one is being made or dropped.
+  base::Task<base::Result<>> create_table(TableShape shape, MakeTable how);
+  // Adds one global index, which takes its time. Conflict while another is being made.
+  base::Task<base::Result<>> add_index(TableShape shape, std::string table, Index index);
+  using Tags = std::vector<std::pair<std::string, std::string>>;
+  base::Task<base::Result<Tags>> tags(std::string arn);
+  base::Task<base::Result<>> add_tags(std::string arn, Tags tags);
 
  private:
   Client& client_;

@@ -4,6 +4,7 @@ usage: bench/run [--items N] [--runs K] [--only WORD]        Every row says whet
 """
 
 import argparse
+import json
 import os
 import pathlib
 import shutil
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build"
@@ -45,11 +47,22 @@ def distinct_rows(path):
         return db.execute("SELECT count(*) FROM (SELECT DISTINCT pk, sk FROM bench)").fetchone()[0]
 
 
+def distinct_written(endpoint):
+    """How many distinct keys the endpoint was given."""
+    request = urllib.request.Request(endpoint, b"{}", {"X-Amz-Target": "DynamoDB_20120810.Written"})
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)["Distinct"]
+
+
 def ways(endpoint):
     source = f"dynamodb://us-east-1/bench?endpoint={endpoint}"
     moveout, python = BUILD / "moveout", sys.executable
     boto3_way = ROOT / "bench" / "boto3_way.py"
+    to = f"dynamodb://us-east-1/copied?endpoint={endpoint}"
     return [
+        ("moveout copy → DynamoDB API (m4)", [moveout, "copy", "--from", source, "--to", to], endpoint, distinct_written, 1),
+        ("moveout copy → DynamoDB API (m3)", [moveout, "copy", "--from", source, "--to", to, "--set", "target.mode=m3"],
+         endpoint, distinct_written, 10),
         ("moveout scan → JSON lines", [moveout, "scan", "--from", source, "--to", "out.jsonl"], "out.jsonl", distinct_lines, 1),
         ("moveout copy → SQLite", [moveout, "copy", "--from", source, "--to", "sqlite:out.db"], "out.db", distinct_rows, 1),
         ("moveout run → SQLite (verified)", [moveout, "run", "--from", source, "--to", "sqlite:out.db", "--until", "in-sync"],
@@ -60,9 +73,9 @@ def ways(endpoint):
 
 
 class Endpoint:
-    def __init__(self, items, shape):
-        self._process = subprocess.Popen([BUILD / "bench" / "synthetic_dynamodb", "--items", str(items), "--shape", shape],
-                                         stdout=subprocess.PIPE, text=True)
+    def __init__(self, items, shape, more=()):
+        self._process = subprocess.Popen(
+            [BUILD / "bench" / "synthetic_dynamodb", "--items", str(items), "--shape", shape, *more], stdout=subprocess.PIPE, text=True)
         self.url = self._process.stdout.readline().strip()
 
     def __enter__(self):
@@ -79,7 +92,12 @@ def main():
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--shapes", default="small,medium")
     parser.add_argument("--only", default="")
+    parser.add_argument("--latency-ms", default="0")
+    parser.add_argument("--faults", action="store_true", help="of the writes: throttles 5 %, errors 2 %, done in part 20 %")
     options = parser.parse_args()
+    more = ["--latency-ms", options.latency_ms]
+    if options.faults:
+        more += ["--throttle", "5", "--error", "2", "--unprocessed", "20"]
     print(f"{'way':36} {'shape':7} {'items':>9} {'CPU-s/1M':>9} {'(min-max)':>13} {'items/s':>9} {'RSS MiB':>8}  complete")
     for shape in options.shapes.split(","):
         # Slow ways get a tenth of the table: their figure for a million does not depend on it.
@@ -90,11 +108,11 @@ def main():
             items = options.items // ways("")[index][4]
             runs, count = [], 0
             for _ in range(options.runs):
-                with Endpoint(items, shape) as endpoint, tempfile.TemporaryDirectory() as folder:
+                with Endpoint(items, shape, more) as endpoint, tempfile.TemporaryDirectory() as folder:
                     folder = pathlib.Path(folder)
                     _, command, output, distinct, _ = ways(endpoint)[index]
                     runs.append(measured(command, folder))
-                    count = distinct(folder / output)
+                    count = distinct(output if output.startswith("http") else folder / output)
                     shutil.rmtree(folder / ".moveout", ignore_errors=True)
             cpu = [run[0] * 1e6 / items for run in runs]
             rate = items / statistics.median(run[1] for run in runs)

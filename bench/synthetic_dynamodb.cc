@@ -1,6 +1,7 @@
 // A DynamoDB that costs the tool under test nothing to wait for: a table of distinct items, made as they are asked for,
-// served by segments in 1 MB pages with checksums. Read-only. usage: synthetic_dynamodb --items N --shape
-// small|medium|wide
+// served by segments in 1 MB pages with checksums. Written tables are counted by distinct keys (operation Written), not
+// kept. usage: synthetic_dynamodb --items N --shape small|medium|wide [--latency-ms N] [--throttle PERCENT] [--error
+// PERCENT] [--unprocessed PERCENT]
 #include <fmt/format.h>
 #include <zlib.h>
 
@@ -8,7 +9,9 @@
 #include <cstdio>
 #include <cstring>
 #include <map>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "base/json.h"
 #include "net/http_server.h"
@@ -25,6 +28,14 @@ struct Table {
   std::int64_t items = 1000000;
   std::string shape = "small";
   std::int64_t latency_ms = 0;
+  // Of the writes, in percent of the requests: refused; answered by an error, every second one after it was done; done
+  // in part.
+  std::uint64_t throttle = 0, error = 0, unprocessed = 0;
+
+  std::set<std::string> made;  // other tables
+  std::vector<bool> written;   // by number
+  std::int64_t distinct = 0;
+  std::uint64_t writes = 0;  // requests
 };
 
 // splitmix64: item n has the same content in every run.
@@ -129,14 +140,82 @@ http::Response streams(const Table& table, std::string_view operation) {
   return answer(R"({"Records":[],"NextShardIterator":"i"})");
 }
 
-base::Task<http::Response> handle(const Table& table, net::SystemClock& clock, http::Request request) {
+constexpr std::string_view kPut = R"({"PutRequest":{"Item":)";
+constexpr std::string_view kKey = R"("pk":{"S":"user#)";
+
+// Every item of the text that begins at `from`, up to `end`, was written.
+void count_keys(Table& table, std::string_view text) {
+  for (std::size_t at = text.find(kKey); at != std::string_view::npos; at = text.find(kKey, at + 1)) {
+    std::int64_t n = -1;
+    const char* number = text.data() + at + kKey.size();
+    std::from_chars(number, number + 12, n);
+    if (n < 0 || n >= table.items || table.written[static_cast<std::size_t>(n)]) continue;
+    table.written[static_cast<std::size_t>(n)] = true;
+    ++table.distinct;
+  }
+}
+
+// The elements of a BatchWriteItem as moveout writes it.
+std::vector<std::string_view> elements_of(std::string_view body) {
+  std::vector<std::string_view> all;
+  std::size_t at = body.find(kPut);
+  while (at != std::string_view::npos) {
+    const std::size_t next = body.find(kPut, at + 1);
+    const std::size_t end = next == std::string_view::npos ? body.rfind("]}}") : next - 1;
+    all.push_back(body.substr(at, end - at));
+    at = next;
+  }
+  return all;
+}
+
+http::Response write(Table& table, std::string_view operation, std::string_view body) {
+  const std::uint64_t chance = mixed(++table.writes) % 100;
+  if (chance < table.throttle) {
+    return answer(R"({"__type":"x#ProvisionedThroughputExceededException","message":"slower"})", 400);
+  }
+  const bool error = chance < table.throttle + table.error;
+  const bool part = !error && chance < table.throttle + table.error + table.unprocessed && operation != "PutItem";
+  if (error && table.writes % 2 == 0) return answer(R"({"__type":"x#InternalServerError","message":"x"})", 500);
+  if (!part) count_keys(table, body);
+  if (error) return answer(R"({"__type":"x#InternalServerError","message":"x"})", 500);
+  if (operation == "PutItem") return answer("{}");
+  if (!part) return answer(R"({"UnprocessedItems":{}})");
+  const std::size_t name = body.find('"', body.find(':') + 1) + 1;
+  std::string rest = "{\"UnprocessedItems\":{\"" + std::string(body.substr(name, body.find('"', name) - name)) + "\":[";
+  std::size_t left = 0;
+  for (const std::string_view each : elements_of(body)) {
+    if (++left % 2 == 0) {
+      count_keys(table, each);
+      continue;
+    }
+    if (left > 1) rest += ',';
+    rest += each;
+  }
+  return answer(rest + "]}}");
+}
+
+std::string table_name(const json::object& body) {
+  const json::value* name = body.if_contains("TableName");
+  return name != nullptr && name->is_string() ? std::string(name->get_string()) : std::string();
+}
+
+base::Task<http::Response> handle(Table& table, net::SystemClock& clock, http::Request request) {
   if (table.latency_ms > 0) co_await clock.sleep_for(base::Millis(table.latency_ms));
   const std::string_view header = request.headers.get("x-amz-target");
   const std::string operation(header.substr(header.rfind('.') + 1));
+  if (operation == "BatchWriteItem" || operation == "PutItem") co_return write(table, operation, request.body);
+  if (operation == "Written") {
+    co_return answer(fmt::format(R"({{"Distinct":{},"Requests":{}}})", table.distinct, table.writes));
+  }
   base::Result<json::value> body = base::parse_json(request.body);
   if (!body || !body->is_object())
     co_return answer(R"({"__type":"x#SerializationException","message":"no JSON"})", 400);
   if (operation == "Scan") co_return scan(table, body->get_object());
+  const std::string name = table_name(body->get_object());
+  if (operation == "CreateTable") co_return table.made.insert(name), answer("{}");
+  if (operation == "DescribeTable" && name != table.name && !table.made.contains(name)) {
+    co_return answer(R"({"__type":"x#ResourceNotFoundException","message":"no such table"})", 400);
+  }
   if (operation == "DescribeTable") co_return describe(table);
   if (operation == "DescribeStream" || operation == "GetShardIterator" || operation == "GetRecords") {
     co_return streams(table, operation);
@@ -144,7 +223,7 @@ base::Task<http::Response> handle(const Table& table, net::SystemClock& clock, h
   co_return answer(fmt::format(R"({{"__type":"x#UnknownOperationException","message":"{}"}})", operation), 400);
 }
 
-base::Task<base::Result<>> serve(const Table& table, net::SystemClock& clock, std::uint16_t port) {
+base::Task<base::Result<>> serve(Table& table, net::SystemClock& clock, std::uint16_t port) {
   net::HttpServerOptions options;
   options.port = port;
   base::Result<std::unique_ptr<net::HttpServer>> server =
@@ -165,6 +244,10 @@ int main(int argc, char** argv) {
   if (options.contains("--items")) table.items = std::stoll(options["--items"]);
   if (options.contains("--shape")) table.shape = options["--shape"];
   if (options.contains("--latency-ms")) table.latency_ms = std::stoll(options["--latency-ms"]);
+  if (options.contains("--throttle")) table.throttle = std::stoull(options["--throttle"]);
+  if (options.contains("--error")) table.error = std::stoull(options["--error"]);
+  if (options.contains("--unprocessed")) table.unprocessed = std::stoull(options["--unprocessed"]);
+  table.written.resize(static_cast<std::size_t>(table.items));
   const std::uint16_t port = options.contains("--port") ? static_cast<std::uint16_t>(std::stoi(options["--port"])) : 0;
   net::SystemClock clock;
   net::Runtime runtime;

@@ -44,6 +44,7 @@ class TableMove::Impl {
 
   base::Task<base::Result<>> open_source();
   base::Task<base::Result<>> open_target(target::Mode mode);
+  base::Task<std::shared_ptr<const aws::TableShape>> shape_with_tags();
   base::Task<base::Result<>> open_capture();
   base::Task<base::Result<>> open_era(std::string stream_arn, bool level_triggered);
   void build_backfill();

@@ -90,12 +90,13 @@ Task<Result<>> TableMove::Impl::open_target(target::Mode mode) {
     }
     if (Result<> kept = co_await state_.set_columns(schema::to_text(columns)); !kept) co_return kept;
   }
-  target::Layout layout{spec_.target, table_.key, state_.columns()};
+  target::Layout layout{spec_.target, table_.key, state_.columns(), table_.shape, state_.target_identity()};
+  if (target_->makes_like_source() && !state_.target_opened()) layout.shape = co_await shape_with_tags();
   Result<target::Opened> opened = co_await target_->open(state_.owner().run_id, state_.owner().epoch, std::move(layout),
                                                          mode, state_.target_opened());
   if (!opened) co_return fail(opened.error());
   if (!state_.target_opened()) {
-    if (Result<> kept = co_await state_.set_target_opened(); !kept) co_return kept;
+    if (Result<> kept = co_await state_.set_target_opened(opened->identity); !kept) co_return kept;
   }
   checkpoints_.clear();
   if (target_->commits_checkpoints()) {
@@ -106,6 +107,19 @@ Task<Result<>> TableMove::Impl::open_target(target::Mode mode) {
     checkpoints_ = state_.checkpoints();
   }
   co_return Result<>();
+}
+
+// Tags need a right of their own, and not every DynamoDB API has them: without them the table is made all the same.
+Task<std::shared_ptr<const aws::TableShape>> TableMove::Impl::shape_with_tags() {
+  if (!table_.shape || table_.arn.empty()) co_return table_.shape;
+  Result<aws::DynamoDb::Tags> tags = co_await seams_.source.tags(table_.arn);
+  if (!tags) {
+    seams_.log.info("move.without_tags", {{"table", spec_.source}, {"because", tags.error().what}});
+    co_return table_.shape;
+  }
+  auto shape = std::make_shared<aws::TableShape>(*table_.shape);
+  shape->tags = std::move(*tags);
+  co_return shape;
 }
 
 // Every start of capture without the checkpoint of its own lineage opens a new era (docs/consistency.md §2).
@@ -203,6 +217,11 @@ void TableMove::Impl::build_verify() {
 }
 
 Task<Result<>> TableMove::Impl::run() {
+  if (target_->guard() == target::Guard::OrderedOnly) {
+    co_return fail(
+        ErrorKind::Usage,
+        "table " + spec_.source + ": `run` into this target needs a version on every item: --set target.mode=m3");
+  }
   if (Result<> opened = co_await open_source(); !opened) co_return opened;
   enter(Phase::Capture);
   if (Result<> opened = co_await open_target(target::Mode::Run); !opened) co_return opened;
@@ -325,7 +344,7 @@ Task<Result<>> TableMove::Impl::finish() {
   }
   enter(Phase::Finish);
   if (state_.era()->stage == Stage::Finished) co_return Result<>();
-  target::Layout layout{spec_.target, state_.source()->key, state_.columns()};
+  target::Layout layout{spec_.target, state_.source()->key, state_.columns(), {}, state_.target_identity()};
   Result<target::Opened> opened =
       co_await target_->open(state_.owner().run_id, state_.owner().epoch, std::move(layout), target::Mode::Run, true);
   if (!opened && opened.error().kind != ErrorKind::TargetChanged) co_return fail(opened.error());

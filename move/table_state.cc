@@ -211,6 +211,8 @@ Task<Result<>> TableState::load() {
       columns_ = value;
     } else if (name == prefix_ + "target_opened") {
       target_opened_ = true;
+    } else if (name == prefix_ + "target_identity") {
+      target_identity_ = value;
     } else if (name.starts_with(checkpoint_prefix)) {
       checkpoints_[name.substr(checkpoint_prefix.size())] = value;
     }
@@ -238,9 +240,12 @@ Task<Result<>> TableState::set_columns(std::string columns) {
   return commit({{prefix_ + "columns", std::move(columns)}});
 }
 
-Task<Result<>> TableState::set_target_opened() {
+Task<Result<>> TableState::set_target_opened(std::string identity) {
   target_opened_ = true;
-  return commit({{prefix_ + "target_opened", "1"}});
+  std::vector<state::Put> puts{{prefix_ + "target_opened", "1"}};
+  if (!identity.empty()) puts.push_back({prefix_ + "target_identity", identity});
+  target_identity_ = std::move(identity);
+  return commit(std::move(puts));
 }
 
 Task<Result<>> TableState::open_era(Era era) {

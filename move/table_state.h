@@ -55,13 +55,15 @@ class TableState {
   const std::optional<Era>& era() const { return era_; }
   const std::string& columns() const { return columns_; }
   bool target_opened() const { return target_opened_; }
+  // target::Opened::identity of the first open; empty for targets that keep the run id themselves.
+  const std::string& target_identity() const { return target_identity_; }
   const std::map<std::string, std::string>& checkpoints() const { return checkpoints_; }
   const Owner& owner() const { return owner_; }
   std::string prefix() const { return prefix_; }
 
   base::Task<base::Result<>> set_source(SourceIdentity source);
   base::Task<base::Result<>> set_columns(std::string columns);
-  base::Task<base::Result<>> set_target_opened();
+  base::Task<base::Result<>> set_target_opened(std::string identity);
   // Opens a new era; the old one stays in the history.
   base::Task<base::Result<>> open_era(Era era);
   base::Task<base::Result<>> set_stage(Stage stage);
@@ -78,6 +80,7 @@ class TableState {
   std::optional<Era> era_;
   std::string columns_;
   bool target_opened_ = false;
+  std::string target_identity_;
   std::map<std::string, std::string> checkpoints_;
 };
 

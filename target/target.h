@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -15,6 +16,10 @@
 #include "item/key.h"
 #include "item/value.h"
 #include "item/version.h"
+
+namespace moveout::aws {
+struct TableShape;
+}
 
 namespace moveout::target {
 
@@ -55,6 +60,8 @@ struct Layout {
   item::KeySchema key;
   std::string
       columns_json;  // schema::Columns as text, chosen when the table is made; a target without columns ignores it
+  std::shared_ptr<const aws::TableShape> shape = {};  // of the source, where makes_like_source(); null = not known
+  std::string identity = {};  // Opened::identity of the first open, as the state keeps it; empty: none was kept
 };
 
 enum class Mode {
@@ -78,6 +85,8 @@ struct Opened {
   Checkpoints checkpoints;   // what this run has committed in the target before; empty where the state is the authority
   std::string columns_json;  // the columns the table has
   bool sealed = false;       // seal() has been done
+  // Which table it is, where the state is the authority (not commits_checkpoints()): kept there in the run id's place.
+  std::string identity = {};
 };
 
 // Single executor; blocking work goes to a Worker. Every call may fail with DiskFull, RunLocked (another owner took
@@ -138,6 +147,8 @@ class Target {
   // Outlives the target. Nothing to do where guard() == PerWrite.
   virtual void sign_with(const base::Permit&) {}
 
+  // contract: whether open() wants Layout::shape.
+  virtual bool makes_like_source() const { return false; }
   virtual Guard guard() const = 0;
   // contract: L of docs/consistency.md §3, the longest time after which a request may land, from its signing. Nothing
   // to wait for (0) where guard() == PerWrite.
