@@ -138,9 +138,8 @@ base::Task<base::Result<std::string>> Sso::token(SsoWish wish, ServicePlace oidc
     co_return ended("nobody is logged in to IAM Identity Center: " + path + " does not exist");
   }
   base::Result<json::object> cached = text ? read_object(*text) : base::fail(text.error());
-  const auto end_of = [](const json::object& object) {
-    return time_in(object, "expiresAt").value_or(base::Instant::min());
-  };
+  // The epoch where none is told: long ago, and far enough from the type's own end to be reckoned with.
+  const auto end_of = [](const json::object& object) { return time_in(object, "expiresAt").value_or(base::Instant{}); };
   if (const auto own = unsaved_.find(path); own != unsaved_.end()) {
     if (!cached || end_of(*cached) < end_of(own->second)) cached = own->second;
   }
