@@ -4,6 +4,7 @@
 
 #include "aws/answers.h"
 #include "aws/walk.h"
+#include "base/mutant.h"
 #include "item/json.h"
 #include "item/slice.h"
 
@@ -29,6 +30,7 @@ std::string table_body(const std::string& table) { return "{\"TableName\":" + js
 
 // Some targets do not know ReturnConsumedCapacity: then the call is made without.
 bool refuses_capacity(const base::Error& error) {
+  if (base::mutant("capacity_refusal_is_final")) return false;
   return error.kind == ErrorKind::Usage && error.what.find("ConsumedCapacity") != std::string::npos;
 }
 
@@ -276,7 +278,7 @@ base::Task<base::Result<ItemsPage>> DynamoDb::batch_get(std::string table, item:
     consumed += read->consumed;
     idle = read->items.empty() ? idle + 1 : 0;
     wanted = read->unprocessed;
-    if (wanted.empty()) break;
+    if (wanted.empty() || base::mutant("unprocessed_keys_dropped")) break;
     if (idle == kEmptyAnswersMax || (idle > 0 && return_throttles && ends.empty())) {
       co_return base::fail(ErrorKind::Throttled, fmt::format("BatchGetItem of {}: no key of {} was processed",
                                                              subject_of(table), keys.size()));

@@ -1,5 +1,6 @@
 #include <string>
 
+#include "base/mutant.h"
 #include "capture/stream_capture.h"
 
 namespace moveout::capture {
@@ -36,7 +37,8 @@ Task<Result<OpenedStream>> open_stream(aws::DynamoDb& dynamodb, aws::Streams& st
   for (;;) {
     Result<aws::TableDescription> description = co_await dynamodb.describe_table(table);
     if (!description) co_return fail(description.error());
-    if (description->stream_enabled && !description->stream_arn.empty()) {
+    const bool ours = enabled_now || !base::mutant("stream_switched_on_again");
+    if (ours && description->stream_enabled && !description->stream_arn.empty()) {
       Result<bool> enabled = co_await is_enabled(streams, description->stream_arn);
       if (!enabled) co_return fail(enabled.error());
       if (*enabled) co_return OpenedStream{description->stream_arn, description->stream_view_type, enabled_now};

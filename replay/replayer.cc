@@ -24,20 +24,40 @@ namespace {
 // BatchGetItem takes at most 100 keys.
 constexpr std::size_t kReadKeys = 100;
 
+// The mistake of others, for the simulator's mutant: partition and sort key with a separator that occurs in keys.
+std::string joined(std::string_view encoded) {
+  std::string name;
+  while (encoded.size() >= 5) {
+    const auto byte = [&](std::size_t at) { return std::size_t{static_cast<unsigned char>(encoded[at])}; };
+    const std::size_t size = byte(1) << 24 | byte(2) << 16 | byte(3) << 8 | byte(4);
+    name.append(encoded.substr(5, size)) += ':';
+    encoded.remove_prefix(std::min(encoded.size(), 5 + size));
+  }
+  return name;
+}
+
 // Of each key the change with the highest version, at the place where the key's last one stood. Touched changes have
 // no version yet: one a key is left.
 std::vector<Change> newest_of_each_key(std::vector<Change> changes) {
+  std::vector<std::string> joined_names;
+  if (base::mutant("keys_joined_with_separator")) {
+    for (const Change& change : changes) joined_names.push_back(joined(change.key.encoded()));
+  }
+  const auto name = [&](std::size_t i) {
+    return joined_names.empty() ? std::string_view(changes[i].key.encoded()) : std::string_view(joined_names[i]);
+  };
   std::unordered_map<std::string_view, std::size_t> newest;  // looked up only, never walked
   newest.reserve(changes.size());
   for (std::size_t i = 0; i < changes.size(); ++i) {
-    auto [at, fresh] = newest.try_emplace(changes[i].key.encoded(), i);
-    if (!fresh && !(changes[i].version < changes[at->second].version)) at->second = i;
+    auto [at, fresh] = newest.try_emplace(name(i), i);
+    const bool newer = !(changes[i].version < changes[at->second].version);
+    if (!fresh && newer != base::mutant("batch_swaps_writes")) at->second = i;
   }
   if (newest.size() == changes.size()) return changes;
   std::vector<Change> kept;
   kept.reserve(newest.size());
   std::vector<bool> keep(changes.size());
-  for (std::size_t i = 0; i < changes.size(); ++i) keep[i] = newest.at(changes[i].key.encoded()) == i;
+  for (std::size_t i = 0; i < changes.size(); ++i) keep[i] = newest.at(name(i)) == i;
   for (std::size_t i = 0; i < changes.size(); ++i) {
     if (keep[i]) kept.push_back(std::move(changes[i]));
   }

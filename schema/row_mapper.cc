@@ -1,7 +1,10 @@
 #include "schema/row_mapper.h"
 
+#include <cstdio>
+#include <cstdlib>
 #include <utility>
 
+#include "base/mutant.h"
 #include "item/json.h"
 
 namespace moveout::schema {
@@ -37,6 +40,26 @@ bool may_hold_bare_map(std::string_view raw) {
     if (at < 4 || raw.substr(at - 4, 4) != "\"M\":") return true;
   }
   return false;
+}
+
+// Two mistakes of others, for the simulator's mutants: digits beyond a double's, and base64 of base64.
+std::string through_double(std::string_view text) {
+  char digits[40];
+  std::snprintf(digits, sizeof digits, "%.15g", std::strtod(std::string(text).c_str(), nullptr));
+  return digits;
+}
+
+std::string encoded_twice(std::string_view raw) {
+  constexpr std::string_view kTag = "{\"B\":\"";
+  std::string out;
+  for (std::size_t at; (at = raw.find(kTag)) != std::string_view::npos;) {
+    const std::size_t from = at + kTag.size();
+    const std::size_t to = raw.find('"', from);
+    out += raw.substr(0, from);
+    out += item::encode_base64(raw.substr(from, to - from));
+    raw.remove_prefix(to);
+  }
+  return out.append(raw);
 }
 
 }  // namespace
@@ -83,6 +106,7 @@ base::Result<> RowMapper::map(std::string_view item_json) {
 
 void RowMapper::take(std::string_view name, Type type, std::string_view raw) {
   const int column = column_of(name, position_++);
+  if (column < 0 && base::mutant("attributes_beyond_sample_lost")) return;
   if (column < 0 || columns_.columns[static_cast<std::size_t>(column)].type != type) {
     return add_to_overflow(name, type, raw);
   }
@@ -116,6 +140,11 @@ base::Result<> RowMapper::fill(Cell& cell, Type type, std::string_view raw) {
 
 base::Result<> RowMapper::number(Cell& cell, std::string_view text) {
   std::int64_t integer = 0;
+  std::string lossy;
+  if (base::mutant("numbers_through_double")) {
+    lossy = through_double(text);
+    text = lossy;
+  }
   if (!small_integer(text, &integer)) {
     auto number = item::Number::parse(text);
     if (!number) return base::fail(std::move(number.error()));
@@ -147,7 +176,11 @@ void RowMapper::add_to_overflow(std::string_view name, Type type, std::string_vi
     overflow_.append(tagged, tagged.find(':') + 1);
     return;
   }
-  overflow_ += raw;
+  if (type != Type::B && base::mutant("nested_binary_encoded_twice")) {
+    overflow_ += encoded_twice(raw);
+  } else {
+    overflow_ += raw;
+  }
   overflow_ += '}';
 }
 

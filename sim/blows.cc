@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "sim/world.h"
 
@@ -30,14 +31,15 @@ void World::arm_blows(Program& program, Phase phase) {
 void World::strike(Blow& blow, int program_number) {
   Program* program = alive(program_number);
   if (at_rest() || ended_ || program == nullptr) return;
-  if (blow.fault == Fault::Tamper && faults_.phase() != Phase::Backfill) return;
+  if (blow.fault == Fault::Tamper && faults_.phase() != blow.phase) return;
   if (blow.fault != Fault::DiskFull && blow.fault != Fault::TargetDown) faults_.count(blow.fault);
   trace_.note("blow: {} in {}", name_of(blow.fault), name_of(faults_.phase()));
   switch (blow.fault) {
     case Fault::Zombie: {
       if (program->process().paused()) return;
       program->process().pause();
-      const Micros asleep(1'000'000 + rng_.below(rng_.chance(2) ? 20'000'000 : 1'200'000'000));
+      Micros asleep(1'000'000 + rng_.below(rng_.chance(2) ? 20'000'000 : 1'200'000'000));
+      if (plan_.zombie_sleep > Micros(0)) asleep = plan_.zombie_sleep;
       scheduler_.call_after(asleep, [this, program_number] {
         if (Program* zombie = alive(program_number)) {
           trace_.note("p{} wakes up", program_number);
@@ -63,9 +65,10 @@ void World::strike(Blow& blow, int program_number) {
       return remake_table();
     case Fault::TargetDown:
     case Fault::DiskFull: {
-      const Micros outage(rng_.below(rng_.chance(3) ? 3'600'000'000 : 60'000'000));
+      Micros outage(rng_.below(rng_.chance(3) ? 3'600'000'000 : 60'000'000));
+      if (plan_.outage > Micros(0)) outage = plan_.outage;
       if (blow.fault == Fault::TargetDown && plan_.target != TargetKind::Sqlite) {
-        memory_.down_until = scheduler_.now() + outage;
+        memory_.down_until = std::max(memory_.down_until, scheduler_.now() + outage);
         return;
       }
       machine_.set_full(true);
@@ -86,7 +89,9 @@ void World::strike(Blow& blow, int program_number) {
       return;
     }
     case Fault::Tamper:
-      return tamper();
+      if (!plan_.tampers_changed) return tamper();
+      tamper_with_changed();
+      return program->process().kill();
     default:
       MOVEOUT_ASSERT(false);
   }
@@ -128,12 +133,13 @@ void World::remake_table() {
 
 // Verify must find it, whichever way it is wrong: a row less, a row changed, a row more.
 void World::tamper() {
-  const std::uint64_t way = rng_.below(3);
-  tampered_ = true;
+  const std::uint64_t way = plan_.tamper_way < 0 ? rng_.below(3) : static_cast<std::uint64_t>(plan_.tamper_way);
+  const bool before = std::exchange(tampered_, true);
   // An item less is no difference where it has expired.
   const bool less = way == 0 && !plan_.ttl;
   if (plan_.target == TargetKind::Sqlite) {
-    tampered_ = tamper_with_sqlite(machine_, scheduler_, plan_.key, less ? 0 : std::max<std::uint64_t>(way, 1));
+    const std::uint64_t how = less ? 0 : std::max<std::uint64_t>(way, 1);
+    tampered_ = tamper_with_sqlite(machine_, scheduler_, plan_.key, how) || before;
     return;
   }
   for (auto& [key, row] : memory_.rows) {
@@ -145,6 +151,18 @@ void World::tamper() {
       row.image = std::make_shared<const std::string>(item::to_json(item));
     }
     if (way != 2) return;
+  }
+}
+
+// Keys that changed since they were compared: whoever remembers them finds it, whoever forgets them does not.
+void World::tamper_with_changed() {
+  for (auto& [place, row] : server_.find("orders")->rows()) {
+    const auto at = memory_.rows.find(place.key);
+    if (row.past.back().at <= last_claim_ || at == memory_.rows.end() || !at->second.image) continue;
+    item::Item item = *item::parse_item(*at->second.image);
+    item["tampered"] = item::Value(true);
+    at->second.image = std::make_shared<const std::string>(item::to_json(item));
+    tampered_ = true;
   }
 }
 

@@ -119,12 +119,12 @@ void World::after_claim(Program& program) {
   const bool more = std::any_of(plan_.blows.begin(), plan_.blows.end(), [](const Blow& blow) {
     return !blow.done && (blow.phase == Phase::Start || blow.phase == Phase::Replay);
   });
-  if (more && restarts_ < 2) {
+  if ((more && restarts_ < 2) || restarts_ < plan_.restarts) {
     ++restarts_;
     scheduler_.call_after(Micros(rng_.below(5'000'000)), [this, number] { stop_for_another_life(number); });
     return;
   }
-  scheduler_.call_after(Micros(rng_.below(15'000'000)), [this] { come_to_rest(); });
+  scheduler_.call_after(plan_.in_sync_least + Micros(rng_.below(15'000'000)), [this] { come_to_rest(); });
 }
 
 void World::stop_for_another_life(int number) {
@@ -143,6 +143,11 @@ Task<> World::rest_between_lives() {
   // A write of an older era that lands after the new era's sweep, on a key without a row, would stand: targets that
   // fence nothing but versions need a wait of L before a new era. The targets built so far fence by their transactions.
   if (new_backfill_next_ && plan_.target == TargetKind::Memory) rest += plan_.network.late_max;
+  const bool was_in_sync = current_ != nullptr && last_claim_ >= current_->started;
+  if (rest < plan_.rest_least && was_in_sync && !at_rest()) {
+    restless_until_ += plan_.rest_least - rest;
+    rest = plan_.rest_least;
+  }
   if (long_rest_ && !at_rest()) {
     rest = std::chrono::hours(25) + Micros(rng_.below(3'600'000'000));
     long_rest_ = false;
@@ -218,7 +223,8 @@ Task<> World::finish_move() {
   Program& program = *programs_.back();
   co_await program.live();
   if (!program.outcome() || !*program.outcome()) {
-    fail(fmt::format("finish failed: {}", program.outcome() ? program.outcome()->error().what : "?"));
+    fail(fmt::format("finish failed: {}", program.outcome() ? program.outcome()->error().what : "?"),
+         Finding::NamedStop);
     co_return;
   }
   compare(true, "after finish");
@@ -256,7 +262,8 @@ bool World::judge(Program& program) {
 // What may end a process, given what was done to it. Everything else is a failure.
 bool World::judge_error(Program& program, const base::Error& error) {
   const auto unexpected = [&] {
-    fail(fmt::format("p{} ended with {}: {}", program.options().number, base::name_of(error.kind), error.what));
+    fail(fmt::format("p{} ended with {}: {}", program.options().number, base::name_of(error.kind), error.what),
+         Finding::NamedStop);
     return false;
   };
   const bool network_is_bad = plan_.live(Fault::LostRequest) || plan_.live(Fault::LostAnswer) ||
@@ -307,10 +314,10 @@ bool World::judge_error(Program& program, const base::Error& error) {
       return schema_changed_ ? false : unexpected();
     case ErrorKind::Corrupt:
       // Answers that cannot be read, several in a row: the same command goes on.
-      return plan_.live(Fault::Malformed) ? true : unexpected();
+      return plan_.live(Fault::Malformed) || plan_.live(Fault::BadRecord) ? true : unexpected();
     case ErrorKind::TargetChanged:
     case ErrorKind::Quarantine:
-      if (!plan_.refuses_nul || accept_quarantine_) return unexpected();
+      if (!plan_.refuses_nul || program.options().accept_quarantine) return unexpected();
       accept_quarantine_ = true;
       return true;
     case ErrorKind::Differences:

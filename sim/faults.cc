@@ -90,6 +90,8 @@ std::string_view name_of(Fault fault) {
       return "denied";
     case Fault::Tamper:
       return "tamper";
+    case Fault::BadRecord:
+      return "bad_record";
     case Fault::Count_:
       break;
   }

@@ -55,6 +55,7 @@ enum class Fault : std::uint8_t {
   CredentialsExpire,  // in the middle of a batch
   Denied,             // a right is taken away
   Tamper,             // a stranger writes to the target before it is verified
+  BadRecord,          // one record of a page cannot be read, this once
   Count_
 };
 inline constexpr std::size_t kFaults = static_cast<std::size_t>(Fault::Count_);

@@ -8,6 +8,11 @@ namespace moveout::sim {
 
 namespace {
 
+// Of the median seed (docs/consistency.md §8).
+constexpr std::uint64_t kWritesMedian = 200;
+constexpr int kFaultKindsMedian = 3;
+constexpr int kKillsMedian = 1;
+
 // A row of the matrix: the faults it is made of, and the phases in which it is due so far.
 struct MatrixRow {
   const char* name;
@@ -58,16 +63,16 @@ T median(std::vector<T> values) {
 
 }  // namespace
 
-void Totals::add(const Verdict& verdict) {
+void Totals::add(const Figures& run) {
   ++runs;
-  if (!verdict.failure.empty()) ++failed;
-  if (verdict.named_stop) ++named_stops;
-  claims += static_cast<std::uint64_t>(verdict.claims);
-  lives += static_cast<std::uint64_t>(verdict.lives);
-  tally += verdict.tally;
-  kills.push_back(verdict.kills);
-  fault_kinds.push_back(verdict.fault_kinds);
-  for (std::size_t p = 0; p < kPhases; ++p) writes[p].push_back(verdict.writes[p]);
+  if (run.failed()) ++failed;
+  if (run.named_stop) ++named_stops;
+  claims += static_cast<std::uint64_t>(run.claims);
+  lives += static_cast<std::uint64_t>(run.lives);
+  tally += run.tally;
+  kills.push_back(run.kills);
+  fault_kinds.push_back(run.fault_kinds);
+  for (std::size_t p = 0; p < kPhases; ++p) writes[p].push_back(run.writes[p]);
 }
 
 std::string Totals::text() const {
@@ -91,15 +96,23 @@ std::string Totals::text() const {
   return out;
 }
 
-std::vector<std::string> Totals::cells_at_zero() const {
-  std::vector<std::string> cells;
+std::vector<std::string> Totals::shortfalls() const {
+  std::vector<std::string> found;
   for (const MatrixRow& row : rows()) {
     for (std::size_t p = 0; p < kPhases; ++p) {
       if (row.due[p] && sum(tally, row, p) == 0)
-        cells.push_back(fmt::format("{} x {}", row.name, name_of(static_cast<Phase>(p))));
+        found.push_back(fmt::format("a due cell stayed at 0: {} x {}", row.name, name_of(static_cast<Phase>(p))));
     }
   }
-  return cells;
+  for (std::size_t p = 0; p < kPhases; ++p) {
+    if (median(writes[p]) < kWritesMedian) {
+      found.push_back(fmt::format("the median seed has {} writes in {}, less than {}", median(writes[p]),
+                                  name_of(static_cast<Phase>(p)), kWritesMedian));
+    }
+  }
+  if (median(fault_kinds) < kFaultKindsMedian) found.push_back("the median seed has too few kinds of fault");
+  if (median(kills) < kKillsMedian) found.push_back("the median seed has no crash");
+  return found;
 }
 
 }  // namespace moveout::sim

@@ -18,10 +18,11 @@ struct Totals {
   std::vector<int> kills, fault_kinds;
   std::array<std::vector<std::uint64_t>, kPhases> writes;
 
-  void add(const Verdict& verdict);
+  void add(const Figures& run);
   // The matrix and the medians.
   std::string text() const;
-  std::vector<std::string> cells_at_zero() const;
+  // Where these runs fall short of docs/consistency.md §8: due cells of the matrix that stayed at 0, medians too low.
+  std::vector<std::string> shortfalls() const;
 };
 
 }  // namespace moveout::sim

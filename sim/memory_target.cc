@@ -23,7 +23,7 @@ Micros MemoryTarget::latency() {
 
 Task<MemoryTarget::Way> MemoryTarget::travel() {
   co_await process_.gate();
-  const bool down = scheduler_.now() < database_.down_until;
+  const bool down = !database_.reads_while_down && scheduler_.now() < database_.down_until;
   if (down) faults_.count(Fault::TargetDown);
   co_await scheduler_.sleep_for(down ? kTimeout : latency());
   co_await process_.gate();

@@ -30,6 +30,7 @@ struct MemoryDatabase {
   bool keeps_checkpoints = false;
   bool refuses_nul = false;  // as PostgreSQL does: no U+0000 in a text
   Micros down_until{0};
+  bool reads_while_down = false;  // only writes fail
 };
 
 class MemoryTarget final : public target::Target {

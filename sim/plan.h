@@ -44,6 +44,15 @@ struct Plan {
   bool hostile = false;
   bool ttl = false;
   std::uint64_t writes_a_phase = 260;
+  bool colliding_keys = false;    // pairs of keys whose parts, joined with ':', are one text
+  bool tampers_changed = false;   // Tamper falls on keys that changed since they were compared; then the process dies
+  int tamper_way = -1;            // 0 a row less, 1 a row changed, 2 a row more; −1: drawn
+  bool blows_in_sync = false;     // blows of replay wait until it is in sync
+  Micros in_sync_least{0};        // it follows for so long before the writers stop
+  Micros outage{0};               // of the target, for writes alone; zero: drawn, for all
+  int restarts = 0;               // so many times the operator stops it once it is in sync, and starts it again
+  Micros rest_least{0};           // between two lives, once it was in sync
+  Micros zombie_sleep{0};         // zero: drawn
   std::uint64_t roll_one_in = 0;  // a shard rolls or splits once in so many writes; 0: never
   Micros wall_offset{0};
   StreamOptions stream;

@@ -7,10 +7,8 @@
 #include <chrono>
 #include <cstdio>
 
-#include "base/mutant.h"
-#include "sim/matrix.h"
 #include "sim/mutants.h"
-#include "sim/world.h"
+#include "sim/runs.h"
 
 namespace moveout::sim {
 
@@ -19,17 +17,21 @@ namespace {
 constexpr const char* kUsage =
     "moveout-sim --seed N [--trace] [--mutant NAME] [--dump DIR]   one run; its trace's hash is its fingerprint\n"
     "            --plan-of NAME instead of --mutant: the same plan, unmutated\n"
-    "moveout-sim --seeds A..B [--mutant NAME] [--cells]  many runs; --cells: every due cell of the matrix must count\n"
-    "moveout-sim --minutes M [--from A]               as many as fit\n"
-    "moveout-sim --list-mutants | --mutants [--tries N]  each mutant must be caught, and its seeds pass without it\n";
+    "moveout-sim --seeds A..B [--jobs N] [--mutant NAME] [--cells]  many runs, in N processes; --cells: every due "
+    "cell\n"
+    "            of the matrix must count, and the median seed be as rich as docs/consistency.md wants it\n"
+    "moveout-sim --minutes M [--from A] [--jobs N]    as many as fit\n"
+    "moveout-sim --replay A..B                        each seed twice: the traces must be the same\n"
+    "moveout-sim --caught NAME --seed N               the mutant is caught by this seed, whose plan passes without it\n"
+    "moveout-sim --list-mutants [NAME,…]              with names: fails unless these are all of them\n"
+    "moveout-sim --mutants [--mutant NAME] [--from A] [--tries N] [--every]  looks for a seed that catches each\n";
 
 struct Command {
-  std::uint64_t from = 1, to = 0;
-  double minutes = 0;
+  Range range;
+  RunOptions run;
   std::uint64_t tries = 300;
-  bool trace = false, cells = false, one = false, list = false, mutants = false, verbose = false;
-  std::string mutant, dump;
-  bool mutated = true;
+  bool cells = false, one = false, list = false, mutants = false, replay = false, caught = false, every = false;
+  std::string names;
 };
 
 bool number(const std::string& text, std::uint64_t* out) {
@@ -37,151 +39,132 @@ bool number(const std::string& text, std::uint64_t* out) {
   return ec == std::errc() && end == text.data() + text.size();
 }
 
+bool parse_range(const std::string& text, Range* range) {
+  const std::size_t dots = text.find("..");
+  return dots != std::string::npos && number(text.substr(0, dots), &range->from) &&
+         number(text.substr(dots + 2), &range->to) && range->from <= range->to;
+}
+
 bool parse(const std::vector<std::string>& words, Command* command) {
   for (std::size_t i = 0; i < words.size(); ++i) {
     const std::string& word = words[i];
-    const bool more = i + 1 < words.size();
-    std::uint64_t value = 0;
-    if (word == "--trace") {
-      command->trace = true;
-    } else if (word == "--cells") {
-      command->cells = true;
-    } else if (word == "--verbose") {
-      command->verbose = true;
-    } else if (word == "--list-mutants") {
-      command->list = true;
-    } else if (word == "--mutants") {
-      command->mutants = true;
-    } else if (word == "--mutant" && more) {
-      command->mutant = words[++i];
-    } else if (word == "--plan-of" && more) {
-      command->mutant = words[++i];
-      command->mutated = false;
-    } else if (word == "--dump" && more) {
-      command->dump = words[++i];
-    } else if (word == "--seed" && more && number(words[i + 1], &value)) {
+    const auto flag = [&](const char* name, bool* on) { return word == name && (*on = true); };
+    if (flag("--trace", &command->run.print) || flag("--cells", &command->cells) ||
+        flag("--verbose", &command->range.verbose) || flag("--mutants", &command->mutants) ||
+        flag("--every", &command->every)) {
+      continue;
+    }
+    if (flag("--list-mutants", &command->list)) {
+      if (i + 1 < words.size()) command->names = words[++i];
+      continue;
+    }
+    if (i + 1 == words.size()) return false;
+    const std::string& value = words[++i];
+    std::uint64_t n = 0;
+    if (word == "--mutant" || word == "--plan-of" || word == "--caught") {
+      command->run.profile = value;
+      command->run.mutated = word != "--plan-of";
+      command->caught |= word == "--caught";
+    } else if (word == "--dump") {
+      command->run.dump = value;
+    } else if (word == "--seeds" || word == "--replay") {
+      command->replay |= word == "--replay";
+      if (!parse_range(value, &command->range)) return false;
+    } else if (!number(value, &n)) {
+      return false;
+    } else if (word == "--seed") {
       command->one = true;
-      command->from = command->to = value;
-      ++i;
-    } else if (word == "--seeds" && more) {
-      const std::string& range = words[++i];
-      const std::size_t dots = range.find("..");
-      if (dots == std::string::npos || !number(range.substr(0, dots), &command->from) ||
-          !number(range.substr(dots + 2), &command->to)) {
-        return false;
-      }
-    } else if (word == "--from" && more && number(words[i + 1], &command->from)) {
-      ++i;
-    } else if (word == "--tries" && more && number(words[i + 1], &command->tries)) {
-      ++i;
-    } else if (word == "--minutes" && more && number(words[i + 1], &value)) {
-      command->minutes = static_cast<double>(value);
-      ++i;
+      command->range.from = command->range.to = n;
+    } else if (word == "--jobs" && n >= 1 && n <= 64) {
+      command->range.jobs = static_cast<int>(n);
+    } else if (word == "--from") {
+      command->range.from = n;
+    } else if (word == "--tries") {
+      command->tries = n;
+    } else if (word == "--minutes") {
+      command->range.minutes = static_cast<double>(n);
     } else {
       return false;
     }
   }
-  return command->one || command->to != 0 || command->minutes != 0 || command->list || command->mutants;
-}
-
-Verdict run_one(std::uint64_t seed, const std::string& profile, bool mutated, bool print,
-                const std::string& dump = "") {
-#ifdef MOVEOUT_MUTANTS
-  base::active_mutant() = mutated ? profile : "";
-#else
-  (void)mutated;
-#endif
-  World world(seed, WorldOptions{print, profile});
-  Verdict verdict = world.run();
-  if (!dump.empty()) world.dump(dump);
-#ifdef MOVEOUT_MUTANTS
-  base::active_mutant().clear();
-#endif
-  return verdict;
-}
-
-void print_line(const Verdict& verdict) {
-  fmt::print(
-      "seed {} {} trace {:016x} ({} lines), {} lives, {} kills, {} eras, {} claims, {} kinds of fault, writes {}, "
-      "{:.0f} virtual s\n",
-      verdict.seed,
-      !verdict.failure.empty() ? "FAILED"
-      : verdict.named_stop     ? "stopped as it should"
-                               : "ok",
-      verdict.trace_hash, verdict.trace_lines, verdict.lives, verdict.kills, verdict.eras, verdict.claims,
-      verdict.fault_kinds, fmt::join(verdict.writes, "/"), verdict.virtual_s);
-  if (!verdict.failure.empty()) fmt::print("  {}\n", verdict.failure);
+  if (command->caught && !command->one) return false;
+  return command->range.to != 0 || command->range.minutes != 0 || command->list || command->mutants;
 }
 
 int run_single(const Command& command) {
-  const Verdict verdict = run_one(command.from, command.mutant, command.mutated, command.trace, command.dump);
-  print_line(verdict);
-  return verdict.failure.empty() ? 0 : 1;
+  const Verdict verdict = run_one(command.range.from, command.run);
+  fmt::print("{}", describe(verdict));
+  return verdict.failed() ? 1 : 0;
 }
 
 int run_many(const Command& command) {
   using Wall = std::chrono::steady_clock;
   const auto start = Wall::now();
-  const auto seconds = [&] { return std::chrono::duration<double>(Wall::now() - start).count(); };
-  Totals totals;
-  std::uint64_t seed = command.from;
-  for (; command.minutes != 0 ? seconds() < command.minutes * 60 : seed <= command.to; ++seed) {
-    const double before = seconds();
-    const Verdict verdict = run_one(seed, command.mutant, command.mutated, false);
-    totals.add(verdict);
-    if (command.verbose || !verdict.failure.empty()) print_line(verdict);
-    if (command.verbose) fmt::print("  {:.2f} s\n", seconds() - before);
-    std::fflush(stdout);
-  }
-  fmt::print("seeds {}..{}: {} runs in {:.0f} s, {} failed\n", command.from, seed - 1, totals.runs, seconds(),
-             totals.failed);
-  fmt::print("{}", totals.text());
-  bool right = totals.failed == 0;
+  const Ran ran = run_range(command.range, command.run);
+  const double seconds = std::chrono::duration<double>(Wall::now() - start).count();
+  fmt::print("seeds {}..{}: {} runs in {:.0f} s, {} failed\n{}", command.range.from, ran.last, ran.totals.runs, seconds,
+             ran.totals.failed, ran.totals.text());
+  if (ran.lost != 0) fmt::print("{} runs were lost: their process died\n", ran.lost);
+  bool right = ran.totals.failed == 0 && ran.lost == 0;
   if (command.cells) {
-    for (const std::string& cell : totals.cells_at_zero()) {
-      fmt::print("a due cell stayed at 0: {}\n", cell);
+    for (const std::string& shortfall : ran.totals.shortfalls()) {
+      fmt::print("{}\n", shortfall);
       right = false;
     }
   }
   return right ? 0 : 1;
 }
 
-int run_mutants(const Command& command) {
-#ifndef MOVEOUT_MUTANTS
-  fmt::print(stderr, "this build has no mutants\n");
-  return 2;
-#endif
+int run_caught(const Command& command) {
+  const Caught result = try_mutant(command.run.profile, command.range.from);
+  fmt::print("{} {} seed {} by {}: {}\n", result.caught ? "caught" : "NOT CAUGHT", command.run.profile,
+             command.range.from, name_of(result.by), result.how);
+  return result.caught ? 0 : 1;
+}
+
+// Looks for a seed that catches each, or, with --every, tells how many of the tried seeds do. A plan that fails by
+// itself is told, and the search goes on.
+int look_for_seeds(const Command& command) {
   int survivors = 0;
+  bool weather = false;
   for (const Mutant& mutant : mutants()) {
-    if (!command.mutant.empty() && command.mutant != mutant.name) continue;
+    if (!command.run.profile.empty() && command.run.profile != mutant.name) continue;
     const std::string name(mutant.name);
-    std::vector<std::uint64_t> caught;
-    std::string how;
-    bool clean_failed = false;
-    std::uint64_t seed = command.from;
-    for (; seed < command.from + command.tries && caught.empty(); ++seed) {
-      const Verdict mutated = run_one(seed, name, true, false);
-      if (mutated.failure.empty()) continue;
-      // The same seed must pass without the mutant: what was caught is the mistake, not the weather.
-      const Verdict clean = run_one(seed, name, false, false);
-      if (!clean.failure.empty()) {
-        clean_failed = true;
-        how = clean.failure;
-        break;
+    std::string first = "SURVIVED";
+    std::uint64_t caught = 0, tried = 0;
+    for (; tried < command.tries && (caught == 0 || command.every); ++tried) {
+      const std::uint64_t seed = command.range.from + tried;
+      const Caught result = try_mutant(name, seed);
+      if (result.caught && caught++ == 0) {
+        first = fmt::format("seed {} by {}: {}", seed, name_of(result.by), result.how);
+      } else if (!result.caught && result.by != Finding::None) {
+        fmt::print("  {} seed {} {}: {}\n", name, seed, result.clean ? "is seen" : "fails unmutated", result.how);
       }
-      caught.push_back(seed);
-      how = mutated.failure.substr(0, mutated.failure.find('\n'));
+      weather |= !result.clean;
     }
-    if (caught.empty()) ++survivors;
-    fmt::print("{} {:32} {}  {}\n", caught.empty() ? "SURVIVED" : "caught  ", name,
-               caught.empty() ? clean_failed ? fmt::format("seed {} fails unmutated", seed)
-                                             : fmt::format("{} seeds", command.tries)
-                              : fmt::format("seed {}", caught.front()),
-               how);
+    survivors += caught == 0 ? 1 : 0;
+    fmt::print("{} {} of {} {}\n", name, caught, tried, first);
     std::fflush(stdout);
   }
-  fmt::print("{} mutants, {} survived\n", mutants().size(), survivors);
-  return survivors == 0 ? 0 : 1;
+  fmt::print("{} survived\n", survivors);
+  return survivors == 0 && !weather ? 0 : 1;
+}
+
+int list_mutants(const std::string& names) {
+  if (names.empty()) {
+    for (const Mutant& mutant : mutants()) fmt::print("{:32} {}\n", mutant.name, mutant.mistake);
+    return 0;
+  }
+  bool all = true;
+  const std::string list = "," + names + ",";
+  for (const Mutant& mutant : mutants()) {
+    if (list.find("," + std::string(mutant.name) + ",") != std::string::npos) continue;
+    fmt::print("{} is not among them\n", mutant.name);
+    all = false;
+  }
+  const auto named = static_cast<std::size_t>(std::count(list.begin(), list.end(), ',')) - 1;
+  if (named != mutants().size()) fmt::print("{} names, {} mutants\n", named, mutants().size());
+  return all && named == mutants().size() ? 0 : 1;
 }
 
 }  // namespace
@@ -192,15 +175,20 @@ int run_command(const std::vector<std::string>& words) {
     fmt::print(stderr, "{}", kUsage);
     return 2;
   }
-  if (!command.mutant.empty() && find_mutant(command.mutant) == nullptr) {
+  if (!command.run.profile.empty() && find_mutant(command.run.profile) == nullptr) {
     fmt::print(stderr, "no mutant of that name; see --list-mutants\n");
     return 2;
   }
-  if (command.list) {
-    for (const Mutant& mutant : mutants()) fmt::print("{:32} {}\n", mutant.name, mutant.mistake);
-    return 0;
+#ifndef MOVEOUT_MUTANTS
+  if ((!command.run.profile.empty() && command.run.mutated) || command.mutants) {
+    fmt::print(stderr, "this build has no mutants\n");
+    return 2;
   }
-  if (command.mutants) return run_mutants(command);
+#endif
+  if (command.list) return list_mutants(command.names);
+  if (command.mutants) return look_for_seeds(command);
+  if (command.caught) return run_caught(command);
+  if (command.replay) return replays_alike(command.range.from, command.range.to) ? 0 : 1;
   return command.one ? run_single(command) : run_many(command);
 }
 

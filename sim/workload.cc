@@ -60,6 +60,13 @@ item::Value Workload::make_key_value(item::KeyType type, std::size_t number, boo
 
 item::Item Workload::make_key(std::size_t number) {
   item::Item key;
+  if (plan_.colliding_keys) {
+    // "k1:a" + "b" and "k1" + "a:b".
+    const bool odd = number % 2 != 0;
+    key[plan_.key.partition.name] = item::Value(fmt::format("k{}{}", number / 2, odd ? ":a" : ""));
+    key[plan_.key.sort->name] = item::Value(std::string(odd ? "b" : "a:b"));
+    return key;
+  }
   if (!plan_.key.sort) {
     key[plan_.key.partition.name] = make_key_value(plan_.key.partition.type, number, false);
     return key;

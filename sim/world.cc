@@ -60,6 +60,7 @@ World::World(std::uint64_t seed, WorldOptions options)
   for (std::size_t f = 0; f < kFaults; ++f) faults_.set(static_cast<Fault>(f), plan_.one_in[f]);
   memory_.keeps_checkpoints = plan_.target == TargetKind::MemoryWithCheckpoints;
   memory_.refuses_nul = plan_.refuses_nul;
+  memory_.reads_while_down = plan_.outage > Micros(0);
   TableSpec spec{"orders", plan_.key, plan_.ttl ? "expires" : "", plan_.stream};
   Table& table = server_.make_table(spec);
   if (plan_.stream_at_start && plan_.seed % 2 == 0) table.enable_stream(plan_.view, scheduler_.now());
@@ -88,6 +89,7 @@ Verdict World::run() {
   Verdict verdict;
   verdict.seed = plan_.seed;
   verdict.failure = failure_;
+  verdict.finding = finding_;
   verdict.named_stop = person_must_decide_;
   verdict.trace_hash = trace_.hash();
   verdict.trace_lines = trace_.lines();
@@ -114,9 +116,26 @@ void World::dump(const std::string& folder) {
   }
 }
 
-void World::fail(std::string what) {
+std::string_view name_of(Finding finding) {
+  switch (finding) {
+    case Finding::None:
+      return "none";
+    case Finding::Difference:
+      return "the oracle's comparison";
+    case Finding::NamedStop:
+      return "a named stop";
+    case Finding::Other:
+      return "neither a comparison nor a named stop";
+  }
+  return "?";
+}
+
+void World::fail(std::string what, Finding finding) {
   trace_.note("FAILURE {}", what);
-  if (failure_.empty()) failure_ = std::move(what);
+  if (failure_.empty()) {
+    failure_ = std::move(what);
+    finding_ = finding;
+  }
   ended_ = true;
   news_.notify_all();
 }
@@ -131,7 +150,10 @@ void World::on_phase(int process, move::Phase phase) {
     // What was lost before this era began is no matter any more.
     if (program != nullptr && program->options().new_backfill && gap_at_ < program->started) gap_at_ = Micros(-1);
   }
-  if (program != nullptr && phase != move::Phase::InSync && phase != move::Phase::Capture) arm_blows(*program, column);
+  const bool in_sync_only = plan_.blows_in_sync && column == Phase::Replay;
+  if (program != nullptr && phase != move::Phase::InSync && phase != move::Phase::Capture && !in_sync_only) {
+    arm_blows(*program, column);
+  }
   news_.notify_all();
 }
 
@@ -151,7 +173,10 @@ void World::on_error_log(int process, const std::string& line) {
   if ((tampered_ || flips_ != 0) && line.starts_with("verify.difference")) return;
   // Is the target really wrong? Then that is what to report.
   compare(false, fmt::format("when p{} logged {}", process, line));
-  fail(fmt::format("p{} logged an error nobody expects: {}", process, line));
+  // The product's own comparison, and what it is about to stop with.
+  const bool differs = line.starts_with("verify.difference");
+  fail(fmt::format("p{} logged an error nobody expects: {}", process, line),
+       differs ? Finding::NamedStop : Finding::Other);
 }
 
 std::optional<std::string> World::issue_key() {
@@ -180,7 +205,9 @@ void World::compare(bool exact, const std::string& when, std::uint64_t hot) {
   Contents contents;
   if (plan_.target == TargetKind::Sqlite) {
     base::Result<Contents> read = read_sqlite(machine_, scheduler_, plan_.key);
-    if (!read) return fail(fmt::format("{}: the target cannot be read: {}", when, read.error().what));
+    if (!read) {
+      return fail(fmt::format("{}: the target cannot be read: {}", when, read.error().what), Finding::Difference);
+    }
     contents = std::move(*read);
   } else {
     contents = read_memory(memory_);
@@ -194,7 +221,7 @@ void World::compare(bool exact, const std::string& when, std::uint64_t hot) {
   // What stands in the target may still be the table that was dropped a moment ago.
   if (table->created() > expectation.since && table->created() > Micros(0) && !exact) return;
   if (auto difference = find_difference(*table, contents, expectation)) {
-    return fail(fmt::format("{}: {}", when, *difference));
+    return fail(fmt::format("{}: {}", when, *difference), Finding::Difference);
   }
   trace_.note("oracle: {} rows compared, {}", contents.size(), when);
 }

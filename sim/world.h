@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/signal.h"
@@ -17,9 +18,15 @@
 
 namespace moveout::sim {
 
-struct Verdict {
+// How a failure came to light. Only the first two show that a mutant was caught: the oracle's comparison of items, or
+// an error that the product itself stopped with and that nothing in the run explains.
+enum class Finding : std::uint8_t { None, Difference, NamedStop, Other };
+std::string_view name_of(Finding finding);
+
+// What is counted of a run. Trivially copyable: processes hand it to each other as it is.
+struct Figures {
   std::uint64_t seed = 0;
-  std::string failure;      // empty: the run was right
+  Finding finding = Finding::None;
   bool named_stop = false;  // it ended by an error that a person must decide on, as it should
   std::uint64_t trace_hash = 0;
   std::uint64_t trace_lines = 0;
@@ -31,6 +38,11 @@ struct Verdict {
   int fault_kinds = 0;
   int eras = 0;
   double virtual_s = 0;
+  bool failed() const { return finding != Finding::None; }
+};
+
+struct Verdict : Figures {
+  std::string failure;  // empty: the run was right
 };
 
 struct WorldOptions {
@@ -73,6 +85,7 @@ class World final : public Observer {
   void remake_table();
   void flip_bit();
   void tamper();
+  void tamper_with_changed();
   Program* alive(int number);
 
   void come_to_rest();
@@ -81,7 +94,7 @@ class World final : public Observer {
   bool final_claim_made() const;
   void compare(bool exact, const std::string& when, std::uint64_t hot = 0);
   std::vector<Blind> blind_spots();
-  void fail(std::string what);
+  void fail(std::string what, Finding finding = Finding::Other);
 
   Plan plan_;
   Scheduler scheduler_;
@@ -96,6 +109,7 @@ class World final : public Observer {
   base::TaskGroup group_;
   std::vector<std::unique_ptr<Program>> programs_;
   std::string failure_;
+  Finding finding_ = Finding::None;
   bool ended_ = false;
   bool person_must_decide_ = false;
 

@@ -34,7 +34,7 @@ Rest rest_of(const item::Batch& batch, const Outcomes& outcomes, Written& writte
         break;
       case Outcome::Throttled:
       case Outcome::Unknown:
-        rest.again.push_back(i);
+        if (!base::mutant("unprocessed_items_dropped")) rest.again.push_back(i);
         break;
       case Outcome::Refused: {
         while (why < outcomes.why.size() && outcomes.why[why].first < i) ++why;

@@ -122,6 +122,9 @@ Api<std::string> Server::act(const http::Request& request) {
                ? refuse("ProvisionedThroughputExceededException", "The level of configured provisioned throughput")
                : refuse("ThrottlingException", "Rate exceeded");
   }
+  if (!options_.knows_capacity && parsed->as_object().contains("ReturnConsumedCapacity")) {
+    return refuse("ValidationException", "ReturnConsumedCapacity is not supported");
+  }
   return (this->*operation->second)(parsed->as_object());
 }
 

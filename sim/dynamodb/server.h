@@ -25,6 +25,7 @@ struct ServerOptions {
   Micros enabling_max{5'000'000};      // ENABLING → ENABLED
   bool float_times = false;            // ApproximateCreationDateTime as 1767225600.0
   bool capital_message = false;        // "Message" instead of "message" in error bodies
+  bool knows_capacity = true;          // false: ReturnConsumedCapacity is refused, as by some stand-ins
 };
 
 // What a request is refused with.

@@ -220,12 +220,14 @@ Api<std::string> Server::get_records(const Object& args) {
   }
   std::string records;
   std::size_t index = position->index;
+  const bool one_is_bad = page > 0 && has_records && faults_.strikes(Fault::BadRecord);
   for (std::size_t taken = 0; taken < page && index < shard->records.size() && records.size() < options_.page_bytes;
        ++taken, ++index) {
     const StreamRecord& record = shard->records[index];
     if (record.visible > now) break;
     fmt::format_to(std::back_inserter(records), R"({}{{"eventID":"{:016x}","eventName":"{}","eventVersion":"1.1",)",
-                   taken == 0 ? "" : ",", static_cast<std::uint64_t>(record.sequence), record.event);
+                   taken == 0 ? "" : ",", static_cast<std::uint64_t>(record.sequence),
+                   one_is_bad && taken == 0 ? "MODIFIED" : record.event);
     fmt::format_to(std::back_inserter(records), R"("eventSource":"aws:dynamodb","awsRegion":"{}",)", options_.region);
     if (record.ttl) {
       records += options_.float_times ? R"("userIdentity":{"PrincipalId":"dynamodb.amazonaws.com","Type":"Service"},)"
