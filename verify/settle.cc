@@ -18,6 +18,7 @@ constexpr std::size_t kListMax = 1000;  // keys that a report names
 // most of them, also for keys that change every second.
 constexpr int kGlances = 5;
 constexpr base::Millis kGlanceAgain{200};
+constexpr base::Millis kGlanceWhileWaiting{2000};
 
 }  // namespace
 
@@ -71,7 +72,7 @@ Task<Result<>> Settler::settle(std::vector<item::Key> keys, std::uint64_t seed, 
       co_await watermark_.passed(clock_.steady(), config_.patience);
     }
     if (!pending.empty()) {
-      const Result<> waited = co_await look_and_wait(pending, seed, absent_matches, report);
+      const Result<> waited = co_await look_and_wait(pending, moving, seed, absent_matches, report);
       if (!waited) co_return waited;
     }
     take(pending, std::move(moving));
@@ -96,15 +97,19 @@ void Settler::take(std::vector<Pending>& into, std::vector<Pending> more) {
   std::ranges::sort(into, {}, &Pending::key);
 }
 
-// Rn ──► wait ──► Vn, Tn, beside the look before.
-Task<Result<>> Settler::look_and_wait(std::vector<Pending>& pending, std::uint64_t seed, bool absent_matches,
-                                      Report& report) {
+// Rn ──► wait ──► Vn, Tn, beside the look before. What is equal or moves meanwhile is not waited for any longer.
+Task<Result<>> Settler::look_and_wait(std::vector<Pending>& pending, std::vector<Pending>& moving, std::uint64_t seed,
+                                      bool absent_matches, Report& report) {
   if (const Result<> read = co_await read_source(pending, seed); !read) co_return read;
-  if (watermark_.knows() && !base::mutant("verify_values_only") &&
-      !co_await watermark_.passed(clock_.steady(), config_.patience)) {
+  if (watermark_.knows() && !base::mutant("verify_values_only")) {
+    const base::Steady looked = clock_.steady();
+    const Result<bool> passed = co_await wait(looked, pending, moving, seed, absent_matches, report);
+    if (!passed) co_return base::fail(passed.error());
     // Of this look nothing follows, and it does not stand beside the next one either.
-    for (Pending& one : pending) one.before.reset();
-    co_return Result<>();
+    if (!*passed) {
+      for (Pending& one : pending) one.before.reset();
+      co_return Result<>();
+    }
   }
   if (const Result<> read = co_await read_target(pending, seed); !read) co_return read;
   std::erase_if(pending, [&](Pending& one) {
@@ -126,33 +131,62 @@ Task<Result<>> Settler::look_and_wait(std::vector<Pending>& pending, std::uint64
   co_return Result<>();
 }
 
+// False when it is not known in time whether what is applied has passed `looked`.
+Task<Result<bool>> Settler::wait(base::Steady looked, std::vector<Pending>& pending, std::vector<Pending>& moving,
+                                 std::uint64_t seed, bool absent_matches, Report& report) {
+  const base::Steady until = looked + config_.patience;
+  while (!pending.empty()) {
+    const base::Steady asked = clock_.steady();
+    const base::Millis slice = std::min(kGlanceWhileWaiting, std::chrono::ceil<base::Millis>(until - asked));
+    if (co_await watermark_.passed(looked, slice)) co_return true;
+    if (clock_.steady() >= until || clock_.steady() < asked + slice) co_return false;
+    if (const Result<> seen = co_await glance_once(pending, moving, seed, absent_matches, report); !seen) {
+      co_return base::fail(seen.error());
+    }
+  }
+  co_return true;
+}
+
 // What is equal now is equal. Of the rest, what the source changes meanwhile is `moving`: a wait would tell nothing of
 // it.
 Task<Result<>> Settler::glance(std::vector<Pending>& pending, std::vector<Pending>& moving, std::uint64_t seed,
                                bool absent_matches, Report& report) {
-  base::Millis wait = kGlanceAgain;
+  if (const Result<> read = co_await read_source(pending, seed); !read) co_return read;
+  base::Millis pause = kGlanceAgain;
   for (int glance = 1; glance <= kGlances && !(pending.empty() && moving.empty()); ++glance) {
-    if (glance > 1) co_await clock_.sleep_for(std::exchange(wait, 2 * wait));
-    for (std::vector<Pending>* some : {&pending, &moving}) {
-      std::vector<std::optional<item::Hash128>> then;
-      for (const Pending& one : *some) then.push_back(one.now.source);
-      if (const Result<> read = co_await look_now(*some, seed); !read) co_return read;
-      std::vector<Pending> still, moved;
-      for (std::size_t i = 0; i < some->size(); ++i) {
-        Pending& one = (*some)[i];
-        if (one.now.source == one.now.target) {
-          if (one.now.source || absent_matches) ++report.matched;
-        } else if (glance > 1 && one.now.source != then[i] && some == &pending) {
-          one.before.reset();
-          moved.push_back(std::move(one));
-        } else {
-          still.push_back(std::move(one));
-        }
-      }
-      *some = std::move(still);
-      take(moving, std::move(moved));
+    if (glance > 1) co_await clock_.sleep_for(std::exchange(pause, 2 * pause));
+    std::vector<Pending> still_moving;
+    if (const Result<> seen = co_await glance_once(moving, still_moving, seed, absent_matches, report); !seen) {
+      co_return seen;
+    }
+    take(moving, std::move(still_moving));
+    if (const Result<> seen = co_await glance_once(pending, moving, seed, absent_matches, report); !seen) {
+      co_return seen;
     }
   }
+  co_return Result<>();
+}
+
+// One look at both sides, beside what each key's source was when last looked at.
+Task<Result<>> Settler::glance_once(std::vector<Pending>& pending, std::vector<Pending>& moving, std::uint64_t seed,
+                                    bool absent_matches, Report& report) {
+  std::vector<std::optional<item::Hash128>> then;
+  for (const Pending& one : pending) then.push_back(one.now.source);
+  if (const Result<> read = co_await look_now(pending, seed); !read) co_return read;
+  std::vector<Pending> still, moved;
+  for (std::size_t i = 0; i < pending.size(); ++i) {
+    Pending& one = pending[i];
+    if (one.now.source == one.now.target) {
+      if (one.now.source || absent_matches) ++report.matched;
+    } else if (one.now.source != then[i]) {
+      one.before.reset();
+      moved.push_back(std::move(one));
+    } else {
+      still.push_back(std::move(one));
+    }
+  }
+  pending = std::move(still);
+  take(moving, std::move(moved));
   co_return Result<>();
 }
 

@@ -36,8 +36,12 @@ class Settler {
   static void take(std::vector<Pending>& into, std::vector<Pending> more);
   base::Task<base::Result<>> glance(std::vector<Pending>& pending, std::vector<Pending>& moving, std::uint64_t seed,
                                     bool absent_matches, Report& report);
-  base::Task<base::Result<>> look_and_wait(std::vector<Pending>& pending, std::uint64_t seed, bool absent_matches,
-                                           Report& report);
+  base::Task<base::Result<>> glance_once(std::vector<Pending>& pending, std::vector<Pending>& moving,
+                                         std::uint64_t seed, bool absent_matches, Report& report);
+  base::Task<base::Result<>> look_and_wait(std::vector<Pending>& pending, std::vector<Pending>& moving,
+                                           std::uint64_t seed, bool absent_matches, Report& report);
+  base::Task<base::Result<bool>> wait(base::Steady looked, std::vector<Pending>& pending, std::vector<Pending>& moving,
+                                      std::uint64_t seed, bool absent_matches, Report& report);
   base::Task<base::Result<>> look_now(std::vector<Pending>& pending, std::uint64_t seed);
   base::Task<base::Result<>> read_source(std::vector<Pending>& pending, std::uint64_t seed);
   base::Task<base::Result<>> read_target(std::vector<Pending>& pending, std::uint64_t seed);
