@@ -55,6 +55,7 @@ std::string urls_of(const Context& context, const Source& source, const Targets&
 struct Stage {
   std::unique_ptr<state::RunLock> lock;
   std::unique_ptr<state::PosixDisk> disk;
+  std::unique_ptr<state::PosixDisk> journal_disk;
   std::unique_ptr<state::SqliteStore> store;
   std::unique_ptr<Source> source;
   std::unique_ptr<Targets> targets;
@@ -113,6 +114,9 @@ Task<Result<>> open_state(Context& context, Stage& stage) {
   Result<std::unique_ptr<state::PosixDisk>> disk = state::PosixDisk::open(context.state_dir + "/verify");
   if (!disk) co_return fail(disk.error());
   stage.disk = std::move(*disk);
+  disk = state::PosixDisk::open(context.state_dir + "/journal");
+  if (!disk) co_return fail(disk.error());
+  stage.journal_disk = std::move(*disk);
   Result<std::unique_ptr<state::SqliteStore>> store =
       co_await state::SqliteStore::open(context.state_worker, context.state_dir + "/state.db");
   if (!store) co_return fail(store.error());
@@ -165,8 +169,8 @@ Task<Ending> run_move(Context context, move::Job job) {
     ending.result = co_await stage.store->commit(std::move(puts), {});
     if (!ending.result) co_return ending;
   }
-  move::Seams seams{context.clock, context.log, stage.source->dynamodb(), stage.source->streams(),
-                    *stage.store,  *stage.disk, context.state_worker,     context.reporter};
+  move::Seams seams{context.clock, context.log,         stage.source->dynamodb(), stage.source->streams(), *stage.store,
+                    *stage.disk,   *stage.journal_disk, context.state_worker,     context.reporter};
   Targets& targets = *stage.targets;
   stage.move = std::make_unique<move::Move>(
       job == move::Job::Finish ? std::string() : urls_of(context, *stage.source, *stage.targets), random_run_id(),
@@ -192,6 +196,7 @@ Task<Ending> run_move(Context context, move::Job job) {
     stage.targets.reset();
     stage.store.reset();
     stage.disk.reset();
+    stage.journal_disk.reset();
     stage.lock.reset();
     std::error_code left_behind;
     std::filesystem::remove_all(context.state_dir, left_behind);

@@ -17,7 +17,8 @@ using base::Task;
 
 constexpr std::size_t kPageRows = 100;  // one BatchGetItem
 
-// Which of `keys` the source has, by a strong read.
+}  // namespace
+
 Task<Result<std::set<std::string>>> present(aws::DynamoDb& source, std::string table, item::KeySchema schema,
                                             std::vector<item::Key> keys) {
   Result<aws::ItemsPage> page = co_await source.batch_get(table, schema, std::move(keys));
@@ -32,8 +33,6 @@ Task<Result<std::set<std::string>>> present(aws::DynamoDb& source, std::string t
   }
   co_return found;
 }
-
-}  // namespace
 
 Task<Result<std::uint64_t>> sweep(aws::DynamoDb& source, std::string table, item::KeySchema key, target::Writer& writer,
                                   item::Version backfill, base::Log& log) {

@@ -2,6 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
+#include <string>
+#include <vector>
 
 #include "aws/dynamodb.h"
 #include "base/log.h"
@@ -19,5 +22,9 @@ namespace moveout::backfill {
 // removed.
 base::Task<base::Result<std::uint64_t>> sweep(aws::DynamoDb& source, std::string table, item::KeySchema key,
                                               target::Writer& writer, item::Version backfill, base::Log& log);
+
+// Which of `keys` (at most 100) the source has, by a strong read; encoded.
+base::Task<base::Result<std::set<std::string>>> present(aws::DynamoDb& source, std::string table,
+                                                        item::KeySchema schema, std::vector<item::Key> keys);
 
 }  // namespace moveout::backfill

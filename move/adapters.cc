@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "move/ordered_flow.h"
+
 namespace moveout::move {
 
 using base::ErrorKind;
@@ -47,12 +49,17 @@ Task<Result<>> ChangedObserver::changing(std::vector<item::Key> keys) {
 }
 
 Task<bool> CaptureWatermark::passed(base::Steady instant, base::Millis patience) {
+  if (flow_ != nullptr) return flow_->wait_for_pass(capture_, instant, patience);
   return capture_.wait_for_pass(instant, patience);
 }
 
 base::Instant CaptureWatermark::applied_until(const base::Clock& clock) const {
   const std::optional<base::Steady> before = capture_.passed_before();
   return before ? clock.now() - (clock.steady() - *before) : base::Instant{};
+}
+
+std::uint64_t CaptureWatermark::records_of(const item::Key& key) const {
+  return flow_ == nullptr ? 0 : flow_->records_of(key);
 }
 
 }  // namespace moveout::move

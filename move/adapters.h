@@ -15,6 +15,8 @@
 
 namespace moveout::move {
 
+class OrderedFlow;
+
 // Captured pages go straight into replay. Checkpoint names get the era in front, so that eras never mix.
 class ReplaySink final : public capture::Sink {
  public:
@@ -64,13 +66,16 @@ class ChangedObserver final : public replay::KeyObserver {
 // What is applied has passed an instant when every shard delivered records past it, or was at its tip for it.
 class CaptureWatermark final : public verify::Watermark {
  public:
-  explicit CaptureWatermark(capture::StreamCapture& capture) : capture_(capture) {}
+  // flow: where captured changes lie in a journal first.
+  CaptureWatermark(capture::StreamCapture& capture, OrderedFlow* flow) : capture_(capture), flow_(flow) {}
   base::Task<bool> passed(base::Steady instant, base::Millis patience) override;
   // Every change made before it stands in the target; the epoch when nothing is known. By the clock's wall time.
   base::Instant applied_until(const base::Clock& clock) const;
+  std::uint64_t records_of(const item::Key& key) const override;
 
  private:
   capture::StreamCapture& capture_;
+  OrderedFlow* flow_;
 };
 
 }  // namespace moveout::move

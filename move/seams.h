@@ -94,6 +94,7 @@ struct Options {
   base::Millis difference_wait{600000};
   // A record unapplied for longer ends *in sync* (product.md).
   base::Millis lag_ends_sync{5000};
+  std::uint64_t journal_segment_bytes = 64 << 20;
 };
 
 struct Seams {
@@ -102,8 +103,9 @@ struct Seams {
   aws::DynamoDb& source;
   aws::Streams& streams;
   state::Store& store;
-  base::Disk& disk;      // verify's working files
-  base::Worker& worker;  // for the disk
+  base::Disk& disk;          // verify's working files
+  base::Disk& journal_disk;  // captured changes that wait
+  base::Worker& worker;      // for the disks
   Events& events;
 };
 

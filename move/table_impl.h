@@ -6,6 +6,7 @@
 
 #include "backfill/scan_backfill.h"
 #include "move/adapters.h"
+#include "move/ordered_flow.h"
 #include "move/positions.h"
 #include "move/table_move.h"
 
@@ -48,13 +49,14 @@ class TableMove::Impl {
   base::Task<base::Result<>> open_capture();
   base::Task<base::Result<>> open_era(std::string stream_arn, bool level_triggered);
   void build_backfill();
-  void build_replay();
+  base::Task<base::Result<>> build_replay();
   void build_verify();
 
   base::Task<base::Result<>> note_applied();
   base::Task<base::Result<>> load_changed();
   base::Task<base::Result<>> phases();
   base::Task<base::Result<>> back_fill();
+  base::Task<base::Result<std::uint64_t>> sweep();
   base::Task<base::Result<>> catch_up();
   base::Task<base::Result<>> verify_all();
   base::Task<base::Result<>> reach_sync();
@@ -66,6 +68,11 @@ class TableMove::Impl {
   base::Task<base::Result<>> keep_comparing();
   void stop_following();
   base::Task<base::Result<>> claim();
+
+  // What is applied, where captured changes lie in a journal first.
+  base::Task<> wait_for_replay(base::Steady instant);
+  bool replayed_since(base::Steady instant) const;
+  base::Millis behind() const;
 
   item::Version backfill_version() const { return {state_.era()->number, item::Band::Backfill, state_.era()->t0_us}; }
   std::string era_prefix() const { return fmt::format("e{}/", state_.era()->number); }
@@ -89,6 +96,7 @@ class TableMove::Impl {
   std::optional<state::VersionAllotter> allotter_;
   std::optional<replay::Replayer> replayer_;
   std::optional<ReplaySink> replay_sink_;
+  std::unique_ptr<OrderedFlow> flow_;  // for a target without a guard, in the replayer's place
   std::optional<capture::StreamCapture> capture_;
   std::optional<CaptureWatermark> watermark_;
   std::optional<verify::Verifier> verifier_;

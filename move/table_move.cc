@@ -176,14 +176,24 @@ void TableMove::Impl::build_backfill() {
   backfill_->pause(paused_);
 }
 
-void TableMove::Impl::build_replay() {
-  if (state_.era()->level_triggered) {
-    allotter_.emplace(seams_.store, seams_.clock, state_.prefix(), state_.era()->number, state_.owner().still());
-  }
+Task<Result<>> TableMove::Impl::build_replay() {
+  std::map<std::string, std::string> shards = checkpoints_of(checkpoints_, era_prefix(), "shard/");
   replay::Config replay_config{spec_.source, table_.key, options_.ttl_deletes};
-  replayer_.emplace(std::move(replay_config), writer_, seams_.source, allotter_ ? &*allotter_ : nullptr, seams_.clock,
-                    seams_.log, observer_);
-  replay_sink_.emplace(*replayer_, poison_, era_prefix());
+  if (target_->guard() == target::Guard::OrderedOnly) {
+    shards.merge(checkpoints_of(checkpoints_, era_prefix(), "journal/"));
+    OrderedFlow::Parts parts{
+        file_name(spec_.source), era_prefix(), std::move(replay_config),      state_, *target_, poison_, quarantine_,
+        checkpoint_sink_,        observer_,    options_.journal_segment_bytes};
+    flow_ = std::make_unique<OrderedFlow>(std::move(parts), seams_, co_await base::this_executor, rng_.fork());
+    if (Result<> opened = co_await flow_->open(shards); !opened) co_return opened;
+  } else {
+    if (state_.era()->level_triggered) {
+      allotter_.emplace(seams_.store, seams_.clock, state_.prefix(), state_.era()->number, state_.owner().still());
+    }
+    replayer_.emplace(std::move(replay_config), writer_, seams_.source, allotter_ ? &*allotter_ : nullptr, seams_.clock,
+                      seams_.log, observer_);
+    replay_sink_.emplace(*replayer_, poison_, era_prefix());
+  }
   capture::Config config;
   config.table = spec_.source;
   config.stream_arn = state_.era()->stream_arn;
@@ -197,9 +207,11 @@ void TableMove::Impl::build_replay() {
   config.short_pages_tell = options_.short_pages_tell;
   config.discover_every = options_.discover_every;
   config.history_parent_wait = options_.history_parent_wait;
-  capture_.emplace(std::move(config), seams_.streams, seams_.clock, rng_.fork(), seams_.log, *replay_sink_,
-                   checkpoints_of(checkpoints_, era_prefix(), "shard/"), &seams_.source);
-  watermark_.emplace(*capture_);
+  capture::Sink& sink = flow_ ? static_cast<capture::Sink&>(*flow_) : *replay_sink_;
+  capture_.emplace(std::move(config), seams_.streams, seams_.clock, rng_.fork(), seams_.log, sink, std::move(shards),
+                   &seams_.source);
+  watermark_.emplace(*capture_, flow_.get());
+  co_return Result<>();
 }
 
 void TableMove::Impl::build_verify() {
@@ -217,17 +229,12 @@ void TableMove::Impl::build_verify() {
 }
 
 Task<Result<>> TableMove::Impl::run() {
-  if (target_->guard() == target::Guard::OrderedOnly) {
-    co_return fail(
-        ErrorKind::Usage,
-        "table " + spec_.source + ": `run` into this target needs a version on every item: --set target.mode=m3");
-  }
   if (Result<> opened = co_await open_source(); !opened) co_return opened;
   enter(Phase::Capture);
   if (Result<> opened = co_await open_target(target::Mode::Run); !opened) co_return opened;
   if (Result<> opened = co_await open_capture(); !opened) co_return opened;
   build_backfill();
-  build_replay();
+  if (Result<> built = co_await build_replay(); !built) co_return built;
   build_verify();
   const Stage stage = state_.era()->stage;
   if (stage == Stage::Verify || stage == Stage::Verified) {
@@ -235,6 +242,7 @@ Task<Result<>> TableMove::Impl::run() {
   }
   base::TaskGroup group(co_await base::this_executor);
   group.start(capture_->run());
+  if (flow_) group.start(flow_->run());
   if (options_.note_applied_every.count() > 0 && target_->commits_checkpoints()) group.start(note_applied());
   co_return co_await group.run_beside(phases());
 }
@@ -271,6 +279,7 @@ Task<Result<>> TableMove::Impl::phases() {
   if (state_.era()->stage == Stage::Backfill || state_.era()->stage == Stage::Seal) {
     if (Result<> done = co_await back_fill(); !done) co_return done;
   }
+  if (flow_) flow_->replay_now();
   enter(Phase::Replay);
   if (state_.era()->stage != Stage::Verified) {
     if (Result<> done = co_await catch_up(); !done) co_return done;
@@ -286,17 +295,27 @@ Task<Result<>> TableMove::Impl::phases() {
 Task<Result<>> TableMove::Impl::back_fill() {
   enter(Phase::Backfill);
   if (state_.era()->stage == Stage::Backfill) {
+    if (flow_) {
+      if (Result<> ready = co_await flow_->before_backfill(); !ready) co_return ready;
+    }
     if (Result<> done = co_await backfill_->run(); !done) co_return done;
     if (Result<> kept = co_await state_.set_stage(Stage::Seal); !kept) co_return kept;
   }
+  if (flow_) {
+    if (Result<> waited = co_await flow_->quiet(); !waited) co_return waited;
+  }
   if (state_.era()->number > 0 && !base::mutant("no_sweep")) {
-    Result<std::uint64_t> removed =
-        co_await backfill::sweep(seams_.source, spec_.source, table_.key, writer_, backfill_version(), seams_.log);
+    Result<std::uint64_t> removed = co_await sweep();
     if (!removed) co_return fail(removed.error());
     seams_.log.info("move.swept", {{"table", spec_.source}, {"removed", *removed}});
   }
   if (Result<> sealed = co_await target_->seal(); !sealed) co_return sealed;
   co_return co_await state_.set_stage(Stage::Replay);
+}
+
+Task<Result<std::uint64_t>> TableMove::Impl::sweep() {
+  if (flow_) return flow_->sweep();
+  return backfill::sweep(seams_.source, spec_.source, table_.key, writer_, backfill_version(), seams_.log);
 }
 
 Task<Result<>> TableMove::Impl::copy() {
@@ -378,9 +397,10 @@ Snapshot TableMove::Impl::snapshot() const {
     now.changes_applied = replayer_->counters().applied;
     now.changes_stale = replayer_->counters().stale;
   }
+  if (flow_) now.changes_applied = flow_->counters().applied;
   if (capture_) {
     const capture::Progress progress = capture_->progress();
-    now.lag_ms = progress.lag.count();
+    now.lag_ms = std::max(progress.lag, flow_ ? flow_->behind() : base::Millis(0)).count();
     now.shards_open = progress.shards_open;
   }
   if (verifier_) {

@@ -32,7 +32,25 @@ Task<Result<>> TableMove::Impl::catch_up() {
          (capture_->progress().lag > kNear || capture_->progress().shards_open == 0)) {
     co_await seams_.clock.sleep_for(base::Millis(100));
   }
+  while (flow_ && flow_->behind() > kNear) co_await seams_.clock.sleep_for(base::Millis(100));
   co_return Result<>();
+}
+
+Task<> TableMove::Impl::wait_for_replay(base::Steady instant) {
+  while (flow_ && !co_await flow_->wait_for_pass(*capture_, instant, kPassPatience)) {
+    seams_.log.info("move.waits_for_replay", {{"table", spec_.source}, {"held", flow_->held()}});
+  }
+}
+
+// A held key's write may still land over a later one's place in the order: nothing is said to be in sync beside it.
+bool TableMove::Impl::replayed_since(base::Steady instant) const {
+  if (!flow_) return true;
+  return flow_->passed_since(instant) && (flow_->held() == 0 || base::mutant("in_sync_with_held_keys"));
+}
+
+base::Millis TableMove::Impl::behind() const {
+  const base::Millis captured = capture_->progress().behind;
+  return flow_ ? std::max(captured, flow_->behind()) : captured;
 }
 
 Task<Result<>> TableMove::Impl::verify_all() {
@@ -85,6 +103,7 @@ Task<Result<>> TableMove::Impl::reach_sync() {
     while (!co_await capture_->wait_for_pass(start, kPassPatience)) {
       seams_.log.info("move.waits_for_tip", {{"table", spec_.source}});
     }
+    co_await wait_for_replay(start);
     if (Result<> compared = co_await compare_changed(); !compared) co_return compared;
     if (!off_.empty()) {
       co_await seams_.clock.sleep_for(base::Millis(5000));
@@ -97,8 +116,8 @@ Task<Result<>> TableMove::Impl::reach_sync() {
     result_.hot = changed_.size();
     const std::uint64_t hot_max = std::max<std::uint64_t>(10, result_.items / 1000);
     // The comparison may have taken long: a shard that nobody could read meanwhile would end *in sync* at once.
-    const bool lately = capture_->progress().behind <= options_.lag_ends_sync;
-    if (result_.hot <= hot_max && lately && capture_->passed_since(start)) break;
+    const bool lately = behind() <= options_.lag_ends_sync;
+    if (result_.hot <= hot_max && lately && capture_->passed_since(start) && replayed_since(start)) break;
     co_await seams_.clock.sleep_for(base::Millis(100));
   }
   capture_->hurry(false);
@@ -210,7 +229,7 @@ void TableMove::Impl::stop_following() {
 Task<Result<>> TableMove::Impl::watch() {
   while (comparing_) {
     co_await seams_.clock.sleep_for(base::Millis(250));
-    if (capture_->progress().behind > options_.lag_ends_sync || poison_.count() > result_.quarantined) stop_following();
+    if (behind() > options_.lag_ends_sync || poison_.count() > result_.quarantined) stop_following();
   }
   co_return Result<>();
 }

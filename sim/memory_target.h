@@ -33,7 +33,7 @@ struct MemoryDatabase {
   bool reads_while_down = false;  // only writes fail
 };
 
-class MemoryTarget final : public target::Target {
+class MemoryTarget : public target::Target {
  public:
   MemoryTarget(MemoryDatabase& database, Scheduler& scheduler, Process& process, Faults& faults, base::Rng rng,
                Trace& trace, NetworkOptions options)
@@ -59,15 +59,11 @@ class MemoryTarget final : public target::Target {
   target::Guard guard() const override { return target::Guard::PerWrite; }
   bool commits_checkpoints() const override { return database_.keeps_checkpoints; }
 
- private:
+ protected:
   enum class Way { Answered, NoAnswer };
   Micros latency();
   // To the database and back; NoAnswer after a time-out when it is down.
   Task<Way> travel();
-  target::Outcome apply_one(const item::Write& write);
-  base::Result<target::Outcomes> apply_all(const item::Batch& batch, const target::Checkpoints& checkpoints,
-                                           bool in_part);
-  void land_later(const item::Batch& batch, const target::Checkpoints& checkpoints);
 
   MemoryDatabase& database_;
   Scheduler& scheduler_;
@@ -76,6 +72,13 @@ class MemoryTarget final : public target::Target {
   base::Rng rng_;
   Trace& trace_;
   NetworkOptions options_;
+
+ private:
+  target::Outcome apply_one(const item::Write& write);
+  base::Result<target::Outcomes> apply_all(const item::Batch& batch, const target::Checkpoints& checkpoints,
+                                           bool in_part);
+  void land_later(const item::Batch& batch, const target::Checkpoints& checkpoints);
+
   std::int64_t owner_ = 0;
 };
 

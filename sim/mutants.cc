@@ -273,6 +273,40 @@ void with_a_long_rest(Plan& plan) {
   blow(plan, Fault::Trim, Phase::Verify, 40);
 }
 
+// Requests of unknown fate, and processes that die or sleep while some are under way.
+void ordered(Plan& plan) {
+  plan.target = TargetKind::Ordered;
+  plan.blows.clear();
+  plan.one_in.fill(0);
+  plan.keys = std::min<std::size_t>(plan.keys, 60);
+  plan.preload = std::min<std::size_t>(plan.preload, 40);
+  plan.stream_at_start = true;
+  plan.view = View::NewAndOldImages;
+  rate(plan, Fault::LateRequest, 12);
+  rate(plan, Fault::LostAnswer, 20);
+  rate(plan, Fault::Duplicate, 3);
+}
+
+void ordered_with_kills(Plan& plan) {
+  ordered(plan);
+  for (std::uint64_t i = 0; i < 4; ++i) blow(plan, Fault::Kill, Phase::Replay, boundary(plan, i, 30, 400));
+  for (std::uint64_t i = 4; i < 6; ++i) blow(plan, Fault::Kill, Phase::Verify, boundary(plan, i, 20, 200));
+}
+
+void ordered_with_late_copies(Plan& plan) {
+  ordered(plan);
+  rate(plan, Fault::LateRequest, 4);
+  plan.preload = plan.keys = 60;
+}
+
+void ordered_with_zombies(Plan& plan) {
+  ordered(plan);
+  for (const Phase phase : {Phase::Backfill, Phase::Replay, Phase::Verify}) {
+    blow(plan, Fault::Zombie, phase, 60'000);
+    blow(plan, Fault::TwoCoordinators, phase, 90'000);
+  }
+}
+
 void with_power_losses(Plan& plan) {
   sqlite(plan);
   with_kills_in_replay(plan);
@@ -331,6 +365,14 @@ const std::vector<Mutant>& mutants() {
       {"segment_count_recomputed", "the number of segments is computed anew on resume", with_kills_in_backfill},
       {"scan_error_skips_page", "a page that cannot be read is passed over", with_an_outage},
       {"replace_keeps_old_attributes", "a put is applied as an update", sqlite},
+      // §3, M4
+      {"no_wait_after_restart", "a restart replays while requests of its predecessor may land", ordered_with_kills},
+      {"no_wait_after_backfill", "changes are replayed while back-fill requests may land", ordered_with_late_copies},
+      {"m4_client_retries", "after an ambiguous answer the write is sent again at once", ordered},
+      {"held_key_not_held", "after an ambiguous answer the key's next write is sent", ordered},
+      {"position_before_definite", "the position of replay moves before the answers are definite", ordered_with_kills},
+      {"signing_without_lease", "a process that slept signs again", ordered_with_zombies},
+      {"journal_without_epoch", "two owners append to one journal", ordered_with_zombies},
       // §5
       {"verify_source_side_only", "verify looks from the source's side only",
        [](Plan& plan) { with_tampering(plan, 2); }},

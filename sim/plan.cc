@@ -92,6 +92,9 @@ Plan draw_plan(std::uint64_t seed, const std::string& profile) {
   draw_table(plan, rng);
   const std::uint64_t kind = rng.below(10);
   plan.target = kind < 6 ? TargetKind::Sqlite : kind < 8 ? TargetKind::Memory : TargetKind::MemoryWithCheckpoints;
+  // Of numbers of its own, so that the other seeds stay what they were.
+  if (base::Rng(seed * 0x9e3779b97f4a7c15ULL + 0x6f726465).chance(6) && profile.empty())
+    plan.target = TargetKind::Ordered;
   plan.refuses_nul = plan.target != TargetKind::Sqlite && rng.chance(4);
   plan.infer_columns = !rng.chance(4);
   plan.segments = rng.chance(3) ? 0 : 1 + static_cast<int>(rng.below(24));

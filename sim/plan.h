@@ -13,7 +13,7 @@
 
 namespace moveout::sim {
 
-enum class TargetKind : std::uint8_t { Sqlite, Memory, MemoryWithCheckpoints };
+enum class TargetKind : std::uint8_t { Sqlite, Memory, MemoryWithCheckpoints, Ordered };
 
 // One scripted blow: falls once, soon after a process enters the phase.
 struct Blow {

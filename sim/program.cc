@@ -4,6 +4,7 @@
 
 #include "aws/dynamodb.h"
 #include "aws/streams.h"
+#include "sim/ordered_target.h"
 #include "state/sqlite_store.h"
 #include "target/sqlite/sqlite_target.h"
 
@@ -75,6 +76,7 @@ Program::Program(Outside outside, ProgramOptions options, base::Rng rng)
       changed_(outside.scheduler.executor()),
       vfs_(std::make_unique<Vfs>(outside.machine, process_, outside.scheduler)),
       disk_(outside.machine, process_, "state/verify"),
+      journal_disk_(outside.machine, process_, "state/journal"),
       state_worker_(outside.scheduler, process_, rng_.fork()),
       target_worker_(outside.scheduler, process_, rng_.fork()),
       disk_worker_(outside.scheduler, process_, rng_.fork()),
@@ -116,6 +118,10 @@ Task<Result<>> Program::main() {
   }
   const auto make_target = [&](const move::TableSpec&) -> std::unique_ptr<target::Target> {
     if (database) return target::sqlite::make_target(database);
+    if (plan.target == TargetKind::Ordered) {
+      return std::make_unique<OrderedTarget>(outside_.memory, outside_.scheduler, process_, outside_.faults,
+                                             rng_.fork(), outside_.trace, plan.network, clock_);
+    }
     return std::make_unique<MemoryTarget>(outside_.memory, outside_.scheduler, process_, outside_.faults, rng_.fork(),
                                           outside_.trace, plan.network);
   };
@@ -126,8 +132,9 @@ Task<Result<>> Program::main() {
   options.tip_wait = plan.tip_wait;
   options.tip_pages = plan.tip_pages;
   options.workers = plan.workers;
+  options.journal_segment_bytes = 64 << 10;
   const move::TableSpec spec{"orders", "orders", plan.infer_columns, 0, plan.segments};
-  move::Seams seams{clock_, *log_, dynamodb, streams, **store, disk_, disk_worker_, *events_};
+  move::Seams seams{clock_, *log_, dynamodb, streams, **store, disk_, journal_disk_, disk_worker_, *events_};
   move::Move move("dynamodb://orders -> target", fmt::format("run-{:016x}", rng_.next()), {spec}, options, seams,
                   make_target, rng_.fork());
   co_return co_await move.run(options_.job);

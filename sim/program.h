@@ -85,7 +85,7 @@ class Program {
   SimClock clock_;
   base::Signal changed_;
   std::unique_ptr<Vfs> vfs_;
-  SimDisk disk_;
+  SimDisk disk_, journal_disk_;
   SimWorker state_worker_, target_worker_, disk_worker_;
   SimTransport transport_;
   std::unique_ptr<Log> log_;

@@ -28,6 +28,8 @@ struct Settler::Pending {
     std::optional<item::Hash128> source;
     std::optional<item::Version> version;  // read before `target`
     std::optional<item::Hash128> target;
+    // Captured changes of the key, as counted before `target` was read and after it.
+    std::uint64_t records_before = 0, records_after = 0;
     friend bool operator==(const Look&, const Look&) = default;
   };
   item::Key key;
@@ -224,7 +226,10 @@ Task<Result<>> Settler::read_target(std::vector<Pending>& pending, std::uint64_t
   for (std::size_t from = 0; from < pending.size();) {
     const std::size_t to = std::min(pending.size(), from + source_.group());
     std::vector<item::Key> keys;
-    for (std::size_t i = from; i < to; ++i) keys.push_back(pending[i].key);
+    for (std::size_t i = from; i < to; ++i) {
+      keys.push_back(pending[i].key);
+      if (!values_only) pending[i].now.records_before = watermark_.records_of(pending[i].key);
+    }
     // The version first: an apply between the two reads then shows as a version that moved.
     const Result<std::vector<std::optional<item::Version>>> versions = co_await target_.versions(keys);
     if (!versions) co_return base::fail(versions.error());
@@ -235,7 +240,9 @@ Task<Result<>> Settler::read_target(std::vector<Pending>& pending, std::uint64_t
       const std::optional<target::Stored>& row = (*rows)[i - from];
       pending[i].now.target = row ? std::optional(item::canonical_hash(row->item, seed)) : std::nullopt;
       pending[i].target_expires = row ? expires_at(row->item, source_.ttl_attribute()) : std::nullopt;
-      if (!values_only) pending[i].now.version = (*versions)[i - from];
+      if (values_only) continue;
+      pending[i].now.version = (*versions)[i - from];
+      pending[i].now.records_after = watermark_.records_of(pending[i].key);
     }
     from = to;
   }

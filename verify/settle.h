@@ -15,7 +15,8 @@ namespace moveout::verify {
 //   glances: R, T … ──► R1 ──► wait: applied has passed R1 ──► V1, T1 ──► glances ──► R2 ──► wait ──► V2, T2 ──► …
 // Equal as soon as R = T, which most keys are at a glance, without any wait. Different when Rn = Rn+1 ≠ Tn = Tn+1 and
 // the target's version did not move from Vn to Vn+1: then no change of the key was under way, and the target will stay
-// as it is. Everything else is read again; what the source changes between glances is not waited for.
+// as it is. Where the target keeps no versions, no change of the key may have been captured from before Tn to after
+// Tn+1. Everything else is read again; what the source changes between glances is not waited for.
 // Where nothing is known of what is applied, there are no glances and the wait lies between two looks: R1, V1, T1 ──►
 // wait ──► R2, V2, T2.
 class Settler {

@@ -28,6 +28,9 @@ class Watermark {
   virtual base::Task<bool> passed(base::Steady instant, base::Millis patience) = 0;
   // contract: false when passed() is a mere wait and tells nothing.
   virtual bool knows() const { return true; }
+  // contract: grows whenever a change of the key is captured, before it is applied; now and then with another key's.
+  // For targets that keep no versions.
+  virtual std::uint64_t records_of(const item::Key&) const { return 0; }
 };
 
 // Without a run: nothing is known of what is applied, so a difference is looked at again after a wait.
