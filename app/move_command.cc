@@ -1,6 +1,9 @@
 // run, copy, scan, finish: what drives a move.
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "app/context.h"
@@ -18,7 +21,13 @@ namespace json = base::json;
 
 namespace {
 
-move::Options options_of(const Context& context, bool is_aws) {
+// What one table's back-fill or verify holds at most for each segment under way: a page of DynamoDB JSON in hand and
+// what is read ahead (backfill/scan_backfill.cc). Beside it the program itself with SQLite's caches.
+constexpr std::int64_t kWorkerMb = 4;
+constexpr std::int64_t kProgramMb = 40;
+constexpr std::int64_t kWorkersMax = 8;
+
+Result<move::Options> options_of(const Context& context, bool is_aws, std::size_t tables) {
   const Command& command = context.command;
   move::Options options;
   options.until_in_sync = command.until_in_sync;
@@ -34,6 +43,15 @@ move::Options options_of(const Context& context, bool is_aws) {
   // DescribeStream hides child shards for minutes on AWS only.
   options.difference_wait = is_aws ? base::Millis(600000) : base::Millis(20000);
   options.discover_every = is_aws ? base::Millis(10000) : base::Millis(1000);
+  const auto count = static_cast<std::int64_t>(std::max<std::size_t>(tables, 1));
+  const std::int64_t each = (context.config.memory_mb - kProgramMb) / kWorkerMb / count;
+  if (each < 1 && command.name != "finish") {
+    return fail(
+        ErrorKind::Usage,
+        fmt::format("limits.memory_mb: {} MB are too few for {} tables side by side: give {}, or move fewer at once",
+                    context.config.memory_mb, count, kProgramMb + kWorkerMb * count));
+  }
+  options.workers = static_cast<int>(std::clamp<std::int64_t>(each, 1, kWorkersMax));
   return options;
 }
 
@@ -56,6 +74,7 @@ struct Stage {
   std::unique_ptr<state::RunLock> lock;
   std::unique_ptr<state::PosixDisk> disk;
   std::unique_ptr<state::PosixDisk> journal_disk;
+  std::unique_ptr<state::PosixDisk> quarantine;
   std::unique_ptr<state::SqliteStore> store;
   std::unique_ptr<Source> source;
   std::unique_ptr<Targets> targets;
@@ -107,6 +126,20 @@ Result<> read_config_row(const state::Rows& rows, MoveConfig& config) {
   return {};
 }
 
+// A file of items that the state knows nothing of: its writer died before it could tell the state, and will write it
+// anew.
+Task<Result<>> drop_stale_quarantine(Stage& stage) {
+  Result<state::Rows> rows = co_await stage.store->read("quarantine/");
+  if (!rows) co_return fail(rows.error());
+  Result<std::vector<std::string>> files = stage.quarantine->list();
+  if (!files) co_return fail(files.error());
+  for (const std::string& file : *files) {
+    if (!rows->empty() || !file.starts_with("quarantine-")) continue;
+    if (Result<> gone = stage.quarantine->remove(file); !gone) co_return gone;
+  }
+  co_return Result<>();
+}
+
 Task<Result<>> open_state(Context& context, Stage& stage) {
   Result<std::unique_ptr<state::RunLock>> lock = state::RunLock::take(context.state_dir);
   if (!lock) co_return fail(lock.error());
@@ -117,14 +150,22 @@ Task<Result<>> open_state(Context& context, Stage& stage) {
   disk = state::PosixDisk::open(context.state_dir + "/journal");
   if (!disk) co_return fail(disk.error());
   stage.journal_disk = std::move(*disk);
-  Result<std::unique_ptr<state::SqliteStore>> store =
-      co_await state::SqliteStore::open(context.state_worker, context.state_dir + "/state.db");
+  Result<std::unique_ptr<state::PosixDisk>> quarantine = state::PosixDisk::open(context.state_dir);
+  if (!quarantine) co_return fail(quarantine.error());
+  stage.quarantine = std::move(*quarantine);
+  // Made closed to others before anything is written; what SQLite puts beside it takes its mode.
+  const std::string path = context.state_dir + "/state.db";
+  if (const int made = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600); made >= 0) ::close(made);
+  Result<std::unique_ptr<state::SqliteStore>> store = co_await state::SqliteStore::open(context.state_worker, path);
   if (!store) co_return fail(store.error());
   stage.store = std::move(*store);
-  co_return Result<>();
+  co_return co_await drop_stale_quarantine(stage);
 }
 
 Task<Result<>> set_stage(Context& context, Stage& stage, base::Rng& rng, move::Job job) {
+  if (job == move::Job::Finish && !std::filesystem::exists(context.state_dir + "/state.db")) {
+    co_return fail(ErrorKind::Usage, context.state_dir + ": no move has begun in this state folder");
+  }
   if (Result<> opened = co_await open_state(context, stage); !opened) co_return opened;
   if (job == move::Job::Finish) {
     Result<state::Rows> rows = co_await stage.store->read(kConfigRow);
@@ -152,30 +193,23 @@ Task<Result<>> set_stage(Context& context, Stage& stage, base::Rng& rng, move::J
   co_return Result<>();
 }
 
-}  // namespace
-
-Task<Ending> run_move(Context context, move::Job job) {
-  Stage stage;
-  Ending ending;
-  ending.tables = context.config.tables.size();
-  base::Rng rng(random_seed());
-  if (Result<> set = co_await set_stage(context, stage, rng, job); !set) {
-    ending.result = set;
-    co_return ending;
-  }
+Task<Result<>> drive(Context& context, Stage& stage, base::Rng& rng, move::Job job, Ending& ending) {
+  if (Result<> set = co_await set_stage(context, stage, rng, job); !set) co_return set;
   ending.tables = stage.tables.size();
+  Result<move::Options> options = options_of(context, stage.source->is_aws(), stage.tables.size());
+  if (!options) co_return fail(options.error());
   if (job != move::Job::Finish) {
     std::vector<state::Put> puts{{kConfigRow, config_row(context.config, stage.tables)}};
-    ending.result = co_await stage.store->commit(std::move(puts), {});
-    if (!ending.result) co_return ending;
+    if (Result<> kept = co_await stage.store->commit(std::move(puts), {}); !kept) co_return kept;
   }
-  move::Seams seams{context.clock, context.log,         stage.source->dynamodb(), stage.source->streams(), *stage.store,
-                    *stage.disk,   *stage.journal_disk, context.state_worker,     context.reporter};
+  move::Seams seams{context.clock,        context.log,     stage.source->dynamodb(), stage.source->streams(),
+                    *stage.store,         *stage.disk,     *stage.journal_disk,      *stage.quarantine,
+                    context.state_worker, context.reporter};
   Targets& targets = *stage.targets;
   stage.move = std::make_unique<move::Move>(
       job == move::Job::Finish ? std::string() : urls_of(context, *stage.source, *stage.targets), random_run_id(),
-      stage.tables, options_of(context, stage.source->is_aws()), seams,
-      [&targets](const move::TableSpec& table) { return targets.make(table); }, rng.fork());
+      stage.tables, *options, seams, [&targets](const move::TableSpec& table) { return targets.make(table); },
+      rng.fork());
   if (job == move::Job::Copy && context.command.name == "copy") {
     context.reporter.notice(
         "",
@@ -184,20 +218,36 @@ Task<Ending> run_move(Context context, move::Job job) {
   }
   base::TaskGroup group(context.executor);
   group.start(context.reporter.tick(*stage.move));
-  group.start(stop_by_signal(context));
   group.start(serve_control(context, *stage.move));
   if (job == move::Job::Run && !context.config.admin_listen.empty()) group.start(serve_admin(context, *stage.move));
-  ending.result = co_await group.run_beside(stage.move->run(job));
-  context.reporter.progress(*stage.move);
-  ending.results = stage.move->results();
-  // A complete file needs no memory of how it came to be; the next scan of the same name begins anew.
-  if (ending.result && context.command.name == "scan" && context.command.state_dir.empty()) {
-    stage.move.reset();
-    stage.targets.reset();
-    stage.store.reset();
-    stage.disk.reset();
-    stage.journal_disk.reset();
-    stage.lock.reset();
+  co_return co_await group.run_beside(stage.move->run(job));
+}
+
+// Whether the state of a `scan` has done its work: a complete file needs no memory of how it came to be, and the next
+// scan of the same name begins anew. What went to stdout cannot be gone on with in any case.
+bool is_spent(const Context& context, const Ending& ending) {
+  if (context.command.name != "scan" || !context.command.state_dir.empty()) return false;
+  const auto aside = [](const move::TableResult& table) { return table.quarantined > 0; };
+  if (std::ranges::any_of(ending.results, aside)) return false;  // the quarantine file is in it
+  return ending.result || context.config.target.path == "-";
+}
+
+}  // namespace
+
+Task<Ending> run_move(Context context, move::Job job) {
+  auto stage = std::make_unique<Stage>();
+  Ending ending;
+  ending.tables = context.config.tables.size();
+  base::Rng rng(random_seed());
+  base::TaskGroup group(context.executor);
+  group.start(stop_by_signal(context));
+  ending.result = co_await group.run_beside(drive(context, *stage, rng, job, ending));
+  if (stage->move) {
+    context.reporter.progress(*stage->move);
+    ending.results = stage->move->results();
+  }
+  if (stage->lock && is_spent(context, ending)) {
+    stage.reset();
     std::error_code left_behind;
     std::filesystem::remove_all(context.state_dir, left_behind);
     if (left_behind)

@@ -122,7 +122,8 @@ std::string scan_body(const ScanRequest& request, bool ask_capacity) {
 base::Result<ItemsPage> items_page_of(const Body& body) {
   item::Page page;
   const base::Result<> sliced = item::slice_page(*body, page);
-  if (!sliced) return base::fail(sliced.error());
+  // One item that nobody understands must not stop the others.
+  if (!sliced && !item::slice_page_loosely(*body, page)) return base::fail(sliced.error());
   return ItemsPage{body, std::move(page.items), std::string(page.last_evaluated_key), page.consumed_capacity};
 }
 
@@ -170,7 +171,11 @@ base::Result<BatchAnswer> batch_answer_of(const Body& body, const item::KeySchem
   if (!items.empty()) {
     item::Page page;
     const base::Result<> sliced = item::slice_items(items, schema, page);
-    if (!sliced) return base::fail(sliced.error());
+    if (!sliced && !item::slice_items_loosely(items, page)) return base::fail(sliced.error());
+    // What cannot be understood must still be one of those that were asked for.
+    for (const std::string_view one : sliced ? std::vector<std::string_view>() : page.items) {
+      if (!item::key_of_json(schema, one) && !item::key_of_unreadable(schema, one)) return base::fail(sliced.error());
+    }
     out.items = std::move(page.items);
   }
   return out;

@@ -40,7 +40,8 @@ struct ScanRequest {
   bool return_throttles = false;
 };
 
-// One page: the items' texts lie in `body`.
+// One page: the items' texts lie in `body`. Each is a JSON object; one that is no item of DynamoDB (a lone surrogate in
+// a text, an unknown type) is among them all the same: item::append_key_of_json finds it.
 struct ItemsPage {
   item::Buffer body;
   std::vector<std::string_view> items;

@@ -205,6 +205,22 @@ TEST_CASE("a scan page cut or damaged anywhere is never taken for a page") {
   }
 }
 
+TEST_CASE("an item that nobody understands does not take its page with it") {
+  const std::string bad = R"({"pk":{"S":"b"},"sk":{"N":"2"},"x":{"S":"\udc00"}})";
+  Tables world;
+  world.transport.then(200, R"({"Items":[{"pk":{"S":"a"},"sk":{"N":"1"}},)" + bad +
+                                R"(],"Count":2,"LastEvaluatedKey":{"pk":{"S":"b"},"sk":{"N":"2"}}})");
+  auto page = world.run(world.dynamodb.scan(scan_of("t")));
+  REQUIRE(page.has_value());
+  REQUIRE(page->items.size() == 2);
+  CHECK(page->items[1] == bad);
+  CHECK(page->last_key == R"({"pk":{"S":"b"},"sk":{"N":"2"}})");
+  world.transport.then(200, R"({"Responses":{"t":[)" + bad + R"(]},"UnprocessedKeys":{}})");
+  page = world.run(world.dynamodb.batch_get("t", kSchema, {key("b", "2")}));
+  REQUIRE(page.has_value());
+  CHECK(page->items.size() == 1);
+}
+
 TEST_CASE("BatchGetItem asks strongly, asks again for what was left, and gives all items") {
   Tables world;
   world.transport.then(200, R"({"Responses":{"t":[{"pk":{"S":"a"},"sk":{"N":"1"},"v":{"S":"}]"}}]},

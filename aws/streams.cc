@@ -7,6 +7,7 @@
 #include "aws/answers.h"
 #include "aws/walk.h"
 #include "item/json.h"
+#include "item/slice.h"
 
 namespace moveout::aws {
 namespace {
@@ -106,13 +107,23 @@ simdjson::error_code created(ondemand::value value, StreamRecord& out) {
   return out.created == base::Instant{} ? simdjson::NUMBER_OUT_OF_RANGE : simdjson::SUCCESS;
 }
 
+// An image may hold what nobody understands: then it is for the reader of the record to set it aside.
+simdjson::error_code raw_image(ondemand::value value, std::string_view* out) {
+  if (const auto error = raw_object(value, out)) return error;
+  return out->empty() || item::is_object_loosely(*out) ? simdjson::SUCCESS : simdjson::TAPE_ERROR;
+}
+
+bool is_sound(std::string_view item_json) {
+  return item::for_each_attribute(item_json, [](std::string_view, item::Type, std::string_view) {}).has_value();
+}
+
 simdjson::error_code change(ondemand::value value, StreamRecord& out) {
   return each_member(value, [&out](std::string_view name, ondemand::value member) {
     if (name == "SequenceNumber") return sequence(member, out);
     if (name == "ApproximateCreationDateTime") return created(member, out);
-    if (name == "Keys") return raw_item(member, &out.keys);
-    if (name == "NewImage") return raw_item(member, &out.new_image);
-    if (name == "OldImage") return raw_item(member, &out.old_image);
+    if (name == "Keys") return raw_object(member, &out.keys);
+    if (name == "NewImage") return raw_image(member, &out.new_image);
+    if (name == "OldImage") return raw_image(member, &out.old_image);
     return simdjson::SUCCESS;
   });
 }
@@ -150,6 +161,7 @@ base::Result<RecordsPage> records_page_of(const Body& body) {
   RecordsPage page;
   page.body = with_padding(body);
   bool has_records = false;
+  std::string unsound;  // the record whose key cannot be understood
   const auto read = [&](std::string_view name, ondemand::value value) {
     if (name == "NextShardIterator") {
       std::string_view text;
@@ -160,9 +172,18 @@ base::Result<RecordsPage> records_page_of(const Body& body) {
     }
     if (name != "Records") return simdjson::SUCCESS;
     has_records = true;
-    return each_element(value, [&page](ondemand::value one) { return record(one, page.records.emplace_back()); });
+    return each_element(value, [&](ondemand::value one) {
+      StreamRecord& taken = page.records.emplace_back();
+      if (const auto error = record(one, taken)) return error;
+      if (is_sound(taken.keys)) return simdjson::SUCCESS;
+      unsound = taken.sequence;
+      return simdjson::TAPE_ERROR;
+    });
   };
   const base::Result<> walked = walk_answer("a GetRecords answer", *page.body, read);
+  if (!walked && !unsound.empty()) {
+    return base::fail(ErrorKind::Corrupt, "record " + unsound + ": its key cannot be understood");
+  }
   if (!walked) return base::fail(walked.error());
   if (!has_records) return base::fail(ErrorKind::Corrupt, "a GetRecords answer without Records");
   return page;

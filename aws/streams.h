@@ -34,8 +34,8 @@ struct StreamRecord {
   std::string sequence;         // decimal, 21–40 digits
   base::Instant created{};      // ApproximateCreationDateTime: whole seconds
   std::string_view keys;        // JSON text
-  std::string_view new_image;   // JSON text, empty when absent
-  std::string_view old_image;   // JSON text, empty when absent
+  std::string_view new_image;   // JSON text of an object, empty when absent; not always an item that is understood
+  std::string_view old_image;   // likewise
   bool ttl_delete = false;      // userIdentity is the TTL service
 };
 

@@ -296,13 +296,18 @@ Result<> ScanBackfill::State::append(const Page& page, item::Batch& batch) const
       continue;
     }
     key.clear();
-    const Result<> decoded = item::append_key_of_json(config.key, page.items.items[i], key);
-    if (!decoded) {
+    const std::string_view text = page.items.items[i];
+    const Result<> decoded = item::append_key_of_json(config.key, text, key);
+    // An item that nobody understands is set aside under its key; without a key nothing could be said of it later.
+    if (!decoded && !item::append_key_of_unreadable(config.key, text, key)) {
       return base::fail(decoded.error().kind,
-                        fmt::format("table {}, segment {} of {}, page {}, item {}: {}", config.table, page.segment,
-                                    config.segments, page.number, i, decoded.error().what));
+                        fmt::format("table {}, segment {} of {}, page {}, item {}: {}; its key cannot be understood "
+                                    "either, so it cannot be set aside: mend or delete it in the source, then the same "
+                                    "command goes on",
+                                    config.table, page.segment, config.segments, page.number, i, decoded.error().what));
     }
-    batch.add(key, version, page.items.items[i], page.items.body);
+    batch.add(key, version, text, page.items.body);
+    if (!decoded) batch.mark_unreadable(item::why_unreadable(text));
   }
   return {};
 }

@@ -137,6 +137,24 @@ TEST_CASE("an item without its key stops it and is named by segment and page, an
   CHECK(world.equal());
 }
 
+TEST_CASE("an item that nobody understands is set aside under its key, and its page goes on") {
+  World world(2);
+  world.fill(60);
+  const auto [key, item] = *world.db.items.begin();
+  std::string text = item::to_json(item);
+  text.insert(1, R"("odd":{"S":"\ud800"},)");
+  world.db.raw[key] = text;
+  REQUIRE(world.run());
+  REQUIRE(world.quarantine.kept.size() == 1);
+  const target::Poison& poison = world.quarantine.kept[0];
+  CHECK(poison.key == key);
+  CHECK(poison.image == text);
+  CHECK(poison.version == world.config.version);
+  CHECK(poison.reason.find("surrogate") != std::string::npos);
+  world.db.items.erase(key);
+  CHECK(world.equal());
+}
+
 TEST_CASE("the ceiling in RCU/s holds, and can be moved while it runs") {
   World world(3);
   world.db.options.page_items = 10;

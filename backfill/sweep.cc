@@ -27,7 +27,7 @@ Task<Result<std::set<std::string>>> present(aws::DynamoDb& source, std::string t
   for (const std::string_view item : page->items) {
     std::string key;
     const Result<> decoded = item::append_key_of_json(schema, item, key);
-    if (!decoded)
+    if (!decoded && !item::append_key_of_unreadable(schema, item, key))
       co_return base::fail(decoded.error().kind, fmt::format("sweep of table {}: {}", table, decoded.error().what));
     found.insert(std::move(key));
   }

@@ -259,8 +259,11 @@ TEST_CASE("a record that cannot be understood stops the page and is named") {
       {"keys that are no item", record("77", 5, "REMOVE", R"({"pk":)"), ErrorKind::Corrupt},
       {"an empty key", record("77", 5, "REMOVE", R"({"pk":{"S":""}})"), ErrorKind::Corrupt},
       {"another key in the image", record("77", 5, "INSERT", kKeyA, R"({"pk":{"S":"b"}})"), ErrorKind::Corrupt},
-      {"an image that is no item", record("77", 5, "INSERT", kKeyA, R"({"pk":{"S":"a"},"x":{"N"}})"),
+      {"an image that is no JSON", record("77", 5, "INSERT", kKeyA, R"({"pk":{"S":"a"},"x":{"N"}})"),
        ErrorKind::Corrupt},
+      {"an image without its key", record("77", 5, "INSERT", kKeyA, R"({"x":{"S":"\ud800"}})"), ErrorKind::Corrupt},
+      {"another key in an image that cannot be understood",
+       record("77", 5, "INSERT", kKeyA, R"({"pk":{"S":"b"},"x":{"S":"\ud800"}})"), ErrorKind::Corrupt},
       {"another key name", record("77", 5, "REMOVE", R"({"id":{"S":"a"}})"), ErrorKind::SchemaChanged},
       {"another key type", record("77", 5, "REMOVE", R"({"pk":{"N":"1"}})"), ErrorKind::SchemaChanged},
       {"a sort key more", record("77", 5, "REMOVE", R"({"pk":{"S":"a"},"sk":{"S":"b"}})"), ErrorKind::SchemaChanged},
@@ -274,4 +277,16 @@ TEST_CASE("a record that cannot be understood stops the page and is named") {
     CHECK(folded.error().kind == bad.kind);
     CHECK(folded.error().what.find("record 77") != std::string::npos);
   }
+}
+
+TEST_CASE("a record whose image alone cannot be understood is marked, and its page goes on") {
+  const std::string odd = R"({"pk":{"S":"a"},"x":{"S":"\ud800"}})";
+  const Result<Folded> folded = fold_page(
+      rules(), {}, page_of({record("1", 5, "INSERT", kKeyA, odd), record("2", 5, "MODIFY", kKeyA, kImageA)}), true);
+  REQUIRE(folded.has_value());
+  REQUIRE(folded->changes.size() == 2);
+  CHECK(folded->changes[0].unreadable.find("surrogate") != std::string::npos);
+  CHECK(folded->changes[0].image == odd);
+  CHECK(folded->changes[1].unreadable.empty());
+  CHECK(folded->changes[0].version < folded->changes[1].version);
 }

@@ -6,6 +6,7 @@
 #include "base/mutant.h"
 #include "capture/fold.h"
 #include "item/json.h"
+#include "item/slice.h"
 
 namespace moveout::capture {
 
@@ -62,9 +63,13 @@ Result<item::Change> change_of(const RecordRules& rules, const aws::StreamRecord
     return fail(ErrorKind::Corrupt, removed ? "it is a delete with a new image" : "it has no new image");
   }
   if (!removed) {
-    Result<item::Key> of_image = item::key_of_json(rules.key, record.new_image);
-    if (!of_image) return fail(of_image.error());
-    if (*of_image != change.key) return fail(ErrorKind::Corrupt, "its new image has another key");
+    std::string of_image;
+    if (Result<> sound = item::append_key_of_json(rules.key, record.new_image, of_image); !sound) {
+      // Its key alone can be understood: it is set aside, and the records around it go their way.
+      if (!item::append_key_of_unreadable(rules.key, record.new_image, of_image)) return fail(sound.error());
+      change.unreadable = item::why_unreadable(record.new_image);
+    }
+    if (of_image != change.key.encoded()) return fail(ErrorKind::Corrupt, "its new image has another key");
   }
   change.kind = removed ? ChangeKind::Delete : ChangeKind::Put;
   change.version = item::Version{rules.era, item::Band::Change, t};

@@ -24,8 +24,9 @@ struct Folded {
 };
 
 // `reopened`: the first page after an iterator was opened; records at or below the checkpoint, which a server may send
-// again then, are left out before the fold. Corrupt names the sequence number of a record that cannot be understood,
-// SchemaChanged one whose key is of another schema: the page is neither dropped nor taken in part.
+// again then, are left out before the fold. Of a record whose image alone cannot be understood the change says so
+// (unreadable). Corrupt names the sequence number of one whose key cannot, SchemaChanged one whose key is of another
+// schema: the page is neither dropped nor taken in part.
 base::Result<Folded> fold_page(const RecordRules& rules, const ShardState& at, const aws::RecordsPage& page,
                                bool reopened);
 

@@ -1,5 +1,7 @@
 #include "item/batch.h"
 
+#include "base/error.h"
+
 namespace moveout::item {
 
 void Batch::add(std::string_view key, Version version, std::string_view image, const Buffer& buffer) {
@@ -16,6 +18,16 @@ void Batch::add_copy(std::string_view key, Version version, std::string_view ima
   add(key, version, *buffer, buffer);
 }
 
+void Batch::mark_unreadable(std::string reason) {
+  MOVEOUT_ASSERT(!entries_.empty());
+  unreadable_[entries_.size() - 1] = std::move(reason);
+}
+
+const std::string* Batch::unreadable(std::size_t index) const {
+  const auto found = unreadable_.find(index);
+  return found == unreadable_.end() ? nullptr : &found->second;
+}
+
 Write Batch::operator[](std::size_t index) const {
   const Entry& entry = entries_[index];
   return Write{std::string_view(keys_).substr(entry.key_at, entry.key_size),
@@ -27,6 +39,7 @@ Batch Batch::only(const std::vector<std::size_t>& indexes) const {
   for (std::size_t index : indexes) {
     const Write write = (*this)[index];
     part.add(write.key, write.version, write.image, buffers_[entries_[index].buffer]);
+    if (const std::string* reason = unreadable(index)) part.mark_unreadable(*reason);
   }
   return part;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -28,6 +29,11 @@ class Batch {
   void add(std::string_view key, Version version, std::string_view image, const Buffer& buffer);
   // Copies the image.
   void add_copy(std::string_view key, Version version, std::string_view image);
+  // Of the write added last: its key is sound, its image cannot be understood. It goes to no target: whoever writes the
+  // batch sets it aside with this reason.
+  void mark_unreadable(std::string reason);
+  // Nothing for a sound write.
+  const std::string* unreadable(std::size_t index) const;
   std::size_t size() const { return entries_.size(); }
   bool empty() const { return entries_.empty(); }
   Write operator[](std::size_t index) const;
@@ -47,6 +53,7 @@ class Batch {
   std::string keys_;
   std::vector<Buffer> buffers_;
   std::vector<Entry> entries_;
+  std::map<std::size_t, std::string> unreadable_;
   std::size_t bytes_ = 0;
 };
 

@@ -20,10 +20,11 @@ enum class ChangeKind : std::uint8_t {
 struct Change {
   Key key;
   ChangeKind kind = ChangeKind::Put;
-  Version version;          // unset for Touched: replay allots it
-  std::string image;        // DynamoDB JSON of the new item; empty unless Put
-  base::Instant created{};  // ApproximateCreationDateTime
-  bool ttl_delete = false;  // userIdentity says the TTL reaper did it
+  Version version;              // unset for Touched: replay allots it
+  std::string image;            // DynamoDB JSON of the new item; empty unless Put
+  base::Instant created{};      // ApproximateCreationDateTime
+  bool ttl_delete = false;      // userIdentity says the TTL reaper did it
+  std::string unreadable = {};  // why the image, unlike the key, cannot be understood; empty: it can
 };
 
 }  // namespace moveout::item

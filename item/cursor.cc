@@ -181,6 +181,7 @@ bool Cursor::escape() {
   }
   unsigned unit;
   if (!hex4(&unit)) return fail_at(start, "four hexadecimal digits after \\u");
+  if (loose_) return true;
   if (unit >= 0xDC00 && unit < 0xE000) return fail_at(start, "no low surrogate on its own");
   if (unit < 0xD800 || unit >= 0xDC00) return true;
   if (end_ - at_ < 6 || at_[0] != '\\' || at_[1] != 'u') return fail_at(start, "no high surrogate on its own");

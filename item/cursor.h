@@ -50,7 +50,10 @@ inline const char* find_special(const char* begin, const char* at, const char* e
 
 class Cursor : public Grammar<Cursor> {
  public:
-  explicit Cursor(std::string_view text) : begin_(text.data()), at_(begin_), end_(begin_ + text.size()) {}
+  // Loose: lone surrogates pass. Such text is walked over and never decoded.
+  enum class Escapes { Strict, Loose };
+  explicit Cursor(std::string_view text, Escapes escapes = Escapes::Strict)
+      : begin_(text.data()), at_(begin_), end_(begin_ + text.size()), loose_(escapes == Escapes::Loose) {}
 
   const char* at() const { return at_; }
   std::string_view since(const char* start) const { return {start, static_cast<std::size_t>(at_ - start)}; }
@@ -150,6 +153,7 @@ class Cursor : public Grammar<Cursor> {
   const char* begin_;
   const char* at_;
   const char* end_;
+  bool loose_;
   const char* expected_ = nullptr;
   std::size_t failed_at_ = 0;
 };

@@ -79,6 +79,17 @@ void fuzz_page(std::string_view text) {
   Page unkeyed;
   const bool good = slice_page(text, kSchema, page).has_value();
   const bool good_unkeyed = slice_page(text, unkeyed).has_value();
+  Page loose;
+  if (slice_page_loosely(text, loose)) {
+    for (const std::string_view item : loose.items) {
+      std::string strict, loosely;
+      if (!append_key_of_json(kSchema, item, strict))
+        (void)append_key_of_unreadable(kSchema, item, loosely).has_value();
+      if (!strict.empty()) MOVEOUT_ASSERT(append_key_of_unreadable(kSchema, item, loosely) && strict == loosely);
+    }
+  } else {
+    MOVEOUT_ASSERT(!good);
+  }
   if (!good) return;
   MOVEOUT_ASSERT(good_unkeyed && unkeyed.items == page.items && unkeyed.last_evaluated_key == page.last_evaluated_key);
   check_json(text);

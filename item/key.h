@@ -49,6 +49,7 @@ class Key {
  private:
   friend base::Result<Key> key_of(const KeySchema& schema, const Item& item);
   friend base::Result<Key> key_of_json(const KeySchema& schema, std::string_view item_json);
+  friend base::Result<Key> key_of_unreadable(const KeySchema& schema, std::string_view item_json);
   explicit Key(std::string encoded) : encoded_(std::move(encoded)) {}
   std::string encoded_;
 };

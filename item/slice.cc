@@ -138,12 +138,14 @@ void Page::clear() {
   key_ends_.clear();
 }
 
+enum class Items { Sound, Loose };
+
 // By which the walk goes: an Index where it can be built, else, and to say what is wrong, the text itself.
 template <class AnyCursor>
 class PageSlicer {
  public:
-  PageSlicer(std::string_view body, AnyCursor cursor, const KeySchema* schema, Page& page)
-      : body_(body), cursor_(cursor), walk_(schema), keyed_(schema != nullptr), page_(page) {}
+  PageSlicer(std::string_view body, AnyCursor cursor, const KeySchema* schema, Page& page, Items how = Items::Sound)
+      : body_(body), cursor_(cursor), walk_(schema), keyed_(schema != nullptr), how_(how), page_(page) {}
 
   static Index& index_of(Page& page) { return page.index_; }
   const AnyCursor& cursor() const { return cursor_; }
@@ -162,12 +164,14 @@ class PageSlicer {
   bool items() {
     return cursor_.array([this] {
       const char* const start = cursor_.next();
-      if (!walk_.walk(cursor_, page_.keys_)) return false;
+      if (how_ == Items::Sound ? !walk_.walk(cursor_, page_.keys_) : !loose_object()) return false;
       page_.items.push_back(cursor_.since(start));
       if (keyed_) page_.key_ends_.push_back(static_cast<std::uint32_t>(page_.keys_.size()));
       return true;
     });
   }
+
+  bool loose_object() { return cursor_.peek() == '{' ? cursor_.any_value() : cursor_.fail("an object"); }
 
   bool member(const RawString& name) {
     if (name.text == "Items") return once(&has_items_) && items();
@@ -184,13 +188,12 @@ class PageSlicer {
   bool last_evaluated_key() {
     if (cursor_.peek() == 'n') return cursor_.word("null", "null");
     const char* const start = cursor_.next();
-    bool empty = true;
-    if (!cursor_.attributes([&](const RawString&, Type, std::string_view) {
-          empty = false;
-          return true;
-        })) {
-      return false;
-    }
+    bool empty = how_ == Items::Sound;
+    const auto attribute = [&](const RawString&, Type, std::string_view) {
+      empty = false;
+      return true;
+    };
+    if (how_ == Items::Sound ? !cursor_.attributes(attribute) : !loose_object()) return false;
     if (empty) return cursor_.fail_at(start, "a LastEvaluatedKey that is not empty");
     page_.last_evaluated_key = cursor_.since(start);
     return true;
@@ -214,6 +217,7 @@ class PageSlicer {
   AnyCursor cursor_;
   ItemWalk walk_;
   bool keyed_;
+  Items how_;
   Page& page_;
   bool has_items_ = false;
   bool has_count_ = false;
@@ -260,6 +264,71 @@ base::Result<> slice_items(std::string_view array, const KeySchema& schema, Page
   return slice(array, &schema, page, [](auto& slicer) { return slicer.array(); });
 }
 
+namespace {
+template <class Whole>
+base::Result<> slice_loosely(std::string_view body, Page& page, Whole&& whole) {
+  page.clear();
+  PageSlicer<Cursor> slicer(body, Cursor(body, Cursor::Escapes::Loose), nullptr, page, Items::Loose);
+  Cursor invalid(body);
+  const std::size_t at = find_invalid_utf8(body);
+  if (at == std::string_view::npos ? whole(slicer) : invalid.fail_at(body.data() + at, "UTF-8")) return {};
+  page.clear();
+  return base::fail((at == std::string_view::npos ? slicer.cursor() : invalid).error("a malformed page"));
+}
+}  // namespace
+
+base::Result<> slice_page_loosely(std::string_view body, Page& page) {
+  return slice_loosely(body, page, [](auto& slicer) { return slicer.page(); });
+}
+
+base::Result<> slice_items_loosely(std::string_view array, Page& page) {
+  return slice_loosely(array, page, [](auto& slicer) { return slicer.array(); });
+}
+
+bool is_object_loosely(std::string_view text) {
+  Cursor cursor(text, Cursor::Escapes::Loose);
+  return cursor.peek() == '{' && cursor.any_value() && cursor.finish();
+}
+
+namespace {
+
+// The raw value of a key attribute, once only; empty when it is not sound.
+struct LooseKey {
+  std::string_view raw;
+  int times = 0;
+
+  bool take(Cursor& cursor, const KeyAttribute& wanted) {
+    const char* const start = cursor.next();
+    if (!cursor.any_value()) return false;
+    Cursor value(cursor.since(start));
+    Type type;
+    if (!value.attribute_value(&type, &raw) || !value.finish() || type != type_of(wanted.type)) raw = {};
+    return ++times == 1;
+  }
+};
+
+}  // namespace
+
+base::Result<> append_key_of_unreadable(const KeySchema& schema, std::string_view item_json, std::string& out) {
+  const std::size_t before = out.size();
+  const auto unknown = [&] {
+    out.resize(before);
+    return base::fail(base::ErrorKind::Corrupt, "an item whose key cannot be understood either");
+  };
+  Cursor cursor(item_json, Cursor::Escapes::Loose);
+  LooseKey partition, sort;
+  const bool walked = cursor.object([&](const RawString& name) {
+    const bool sound = !name.escaped || Cursor(name.text).escapes();
+    if (sound && equals(name, schema.partition.name)) return partition.take(cursor, schema.partition);
+    if (sound && schema.sort && equals(name, schema.sort->name)) return sort.take(cursor, *schema.sort);
+    return cursor.any_value();
+  });
+  if (!walked || !cursor.finish() || partition.raw.empty() || (schema.sort && sort.raw.empty())) return unknown();
+  const char* wrong = append_part(out, schema.partition.type, partition.raw, true, kPartitionKeyBytesMax);
+  if (wrong == nullptr && schema.sort) wrong = append_part(out, schema.sort->type, sort.raw, true, kSortKeyBytesMax);
+  return wrong == nullptr ? base::Result<>() : unknown();
+}
+
 base::Result<> append_key_of_json(const KeySchema& schema, std::string_view item_json, std::string& out) {
   const std::size_t before = out.size();
   Cursor cursor(item_json);
@@ -270,6 +339,19 @@ base::Result<> append_key_of_json(const KeySchema& schema, std::string_view item
   if (good && ItemWalk(&schema).walk(cursor, out) && cursor.finish()) return {};
   out.resize(before);
   return base::fail(cursor.error("no key in the item"));
+}
+
+std::string why_unreadable(std::string_view item_json) {
+  const base::Result<Item> item = parse_item(item_json);
+  return item ? "its key attributes are not those of the table" : item.error().what;
+}
+
+base::Result<Key> key_of_unreadable(const KeySchema& schema, std::string_view item_json) {
+  std::string encoded;
+  if (auto appended = append_key_of_unreadable(schema, item_json, encoded); !appended) {
+    return base::fail(std::move(appended.error()));
+  }
+  return Key(std::move(encoded));
 }
 
 base::Result<Key> key_of_json(const KeySchema& schema, std::string_view item_json) {

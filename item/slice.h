@@ -53,7 +53,21 @@ base::Result<> slice_page(std::string_view body, Page& page);
 // The same for a JSON array of items alone (one table of a BatchGetItem answer).
 base::Result<> slice_items(std::string_view array, const KeySchema& schema, Page& page);
 
+// For a page that the above refuse: the same, but an item may be any JSON object, also with lone surrogates in its
+// texts. Which of them cannot be understood, and why, append_key_of_json says. Still Corrupt for what is no answer of
+// items.
+base::Result<> slice_page_loosely(std::string_view body, Page& page);
+base::Result<> slice_items_loosely(std::string_view array, Page& page);
+
+// Whether the text is one JSON object, with lone surrogates or without. UTF-8 is not looked at.
+bool is_object_loosely(std::string_view text);
+
 // Appends Key::encoded() of one item's JSON text; `out` is as before on an error.
 base::Result<> append_key_of_json(const KeySchema& schema, std::string_view item_json, std::string& out);
+// The key of an item that the above refuses: the key attributes must be sound, all others may be any JSON.
+base::Result<> append_key_of_unreadable(const KeySchema& schema, std::string_view item_json, std::string& out);
+// Why an item that append_key_of_json refuses cannot be understood; no text of the item in it.
+std::string why_unreadable(std::string_view item_json);
+base::Result<Key> key_of_unreadable(const KeySchema& schema, std::string_view item_json);
 
 }  // namespace moveout::item

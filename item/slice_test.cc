@@ -272,5 +272,39 @@ TEST_CASE("no prefix of a page is a page, and an altered byte never makes an ite
   }));
 }
 
+TEST_CASE("of an item that nobody understands the key is understood, or nothing") {
+  const KeySchema schema{{"pk", KeyType::S}, KeyAttribute{"sk", KeyType::N}};
+  const auto loose = [&](const std::string& text) {
+    std::string key;
+    CHECK(!append_key_of_json(schema, text, key));
+    return append_key_of_unreadable(schema, text, key) ? key : "none";
+  };
+  const std::string sound = key_of_json(schema, R"({"pk":{"S":"a"},"sk":{"N":"1"}})")->encoded();
+  CHECK(loose(R"({"pk":{"S":"a"},"sk":{"N":"1.0"},"x":{"S":"\ud800"}})") == sound);
+  CHECK(loose(R"({"\ud800":{"S":"x"},"p\u006b":{"S":"\u0061"},"sk":{"N":"1"},"y":{"Q":[1,{"z":null}]}})") == sound);
+  CHECK(loose(R"({"pk":{"S":"a\ud800"},"sk":{"N":"1"}})") == "none");
+  CHECK(loose(R"({"pk":{"S":"a"},"sk":{"N":"x"}})") == "none");
+  CHECK(loose(R"({"pk":{"S":"a"},"sk":{"S":"1"},"x":{"S":"\ud800"}})") == "none");
+  CHECK(loose(R"({"pk":{"S":"a"},"pk":{"S":"b"},"sk":{"N":"1"}})") == "none");
+  CHECK(loose(R"({"pk":{"S":"a"},"x":{"S":"\ud800"}})") == "none");
+  CHECK(loose(R"({"pk":{"S":"a"},"sk":{"N":"1"},"x":})") == "none");
+  CHECK(loose(R"({"pk":{"S":"a"},"sk":{"N":"1"},"x":1} )"
+              "x") == "none");
+}
+
+TEST_CASE("a page sliced loosely has every item, and is still refused where it is no page") {
+  Page page;
+  const std::string items = R"([{"a":{"S":"\ud800"}}, {"b":[1,2]}])";
+  REQUIRE(slice_items_loosely(items, page));
+  CHECK(page.items == std::vector<std::string_view>{R"({"a":{"S":"\ud800"}})", R"({"b":[1,2]})"});
+  CHECK(slice_page_loosely(R"({"Items":)" + items + R"(,"Count":2})", page));
+  for (const std::string& body : {R"({"Items":)" + items + R"(,"Count":3})", R"({"Items":)" + items, std::string("{}"),
+                                  std::string(R"({"Items":[7]})"), R"({"Items":)" + items + "} \xff"}) {
+    CAPTURE(body);
+    CHECK(!slice_page_loosely(body, page));
+    CHECK(page.items.empty());
+  }
+}
+
 }  // namespace
 }  // namespace moveout::item

@@ -34,13 +34,34 @@ Task<Result<>> StateCheckpoints::commit(target::Checkpoints checkpoints) {
 
 Task<Result<>> StateQuarantine::put(std::vector<target::Poison> items) {
   std::vector<state::PoisonRow> rows;
+  std::string lines;
   for (target::Poison& poison : items) {
     Result<item::Key> key = item::Key::from_encoded(poison.key);
-    log_.warn("quarantine.put",
-              {{"key_hash", fmt::format("{:016x}", key ? key->hash() : 0)}, {"reason", poison.reason}});
+    log_.warn(
+        "quarantine.put",
+        {{"table", table_}, {"key_hash", fmt::format("{:016x}", key ? key->hash() : 0)}, {"reason", poison.reason}});
     rows.push_back({std::move(poison.key), poison.version, std::move(poison.reason), std::move(poison.image)});
+    if (poison_.is_news(rows.back())) lines += state::quarantine_line(table_, schema_, rows.back());
   }
-  return poison_.put(std::move(rows));
+  if (Result<> kept = co_await poison_.put(std::move(rows)); !kept) co_return kept;
+  // What an earlier process left there goes first; then line by line.
+  if (!written_) co_return co_await tidy();
+  if (lines.empty()) co_return Result<>();
+  co_return co_await file_.append(std::move(lines));
+}
+
+Task<Result<>> StateQuarantine::tidy() {
+  const std::uint64_t replaced = poison_.replaced();
+  if (written_ ? replaced == shown_ : poison_.count() == 0 && replaced == 0) co_return Result<>();
+  Result<std::vector<state::PoisonRow>> rows = co_await poison_.list();
+  if (!rows) co_return fail(rows.error());
+  std::string lines;
+  for (const state::PoisonRow& row : *rows) lines += state::quarantine_line(table_, schema_, row);
+  Result<> written = co_await file_.rewrite(std::move(lines));
+  if (!written) co_return written;
+  written_ = true;
+  shown_ = replaced;
+  co_return Result<>();
 }
 
 Task<Result<>> ChangedObserver::changing(std::vector<item::Key> keys) {

@@ -9,6 +9,7 @@
 #include "move/table_state.h"
 #include "replay/replayer.h"
 #include "state/poison_store.h"
+#include "state/quarantine_file.h"
 #include "target/writer.h"
 #include "verify/changed_keys.h"
 #include "verify/verifier.h"
@@ -40,15 +41,25 @@ class StateCheckpoints final : public target::CheckpointSink {
   TableState& state_;
 };
 
-// Items that the target can never hold are set aside in the state.
+// Items that the target can never hold are set aside: in the state, and in a file for people.
 class StateQuarantine final : public target::Quarantine {
  public:
-  StateQuarantine(state::PoisonStore& poison, base::Log& log) : poison_(poison), log_(log) {}
+  StateQuarantine(state::PoisonStore& poison, state::QuarantineFile file, std::string table, base::Log& log)
+      : poison_(poison), file_(std::move(file)), table_(std::move(table)), log_(log) {}
+  void set_schema(item::KeySchema schema) { schema_ = std::move(schema); }
   base::Task<base::Result<>> put(std::vector<target::Poison> items) override;
+  // The file shows what the state holds, each key once. Costs nothing while nothing was set aside.
+  base::Task<base::Result<>> tidy();
+  const std::string& file_name() const { return file_.name(); }
 
  private:
   state::PoisonStore& poison_;
+  state::QuarantineFile file_;
+  std::string table_;
+  item::KeySchema schema_;
   base::Log& log_;
+  bool written_ = false;     // by this process, in whole
+  std::uint64_t shown_ = 0;  // poison_.replaced() as the file shows it
 };
 
 // Remembers the keys that changes touch, from the moment verify begins.

@@ -105,6 +105,7 @@ struct Seams {
   state::Store& store;
   base::Disk& disk;          // verify's working files
   base::Disk& journal_disk;  // captured changes that wait
+  base::Disk& quarantine;    // quarantine-<table>.jsonl
   base::Worker& worker;      // for the disks
   Events& events;
 };

@@ -22,7 +22,10 @@ class TableMove::Impl {
         target_(std::move(target)),
         state_(seams.store, owner, spec_.source),
         poison_(seams.store, spec_.source),
-        quarantine_(poison_, seams.log),
+        quarantine_(
+            poison_,
+            state::QuarantineFile(seams.quarantine, seams.worker, "quarantine-" + file_name(spec_.source) + ".jsonl"),
+            spec_.source, seams.log),
         checkpoint_sink_(state_),
         writer_(*target_, quarantine_, checkpoint_sink_, seams.clock, rng_.fork(), seams.log),
         changed_(seams.disk, seams.worker, "changed-" + file_name(spec_.source)),
@@ -68,6 +71,8 @@ class TableMove::Impl {
   base::Task<base::Result<>> keep_comparing();
   void stop_following();
   base::Task<base::Result<>> claim();
+  base::Task<base::Result<>> look_at_quarantine();
+  base::Error quarantine_error() const;
 
   // What is applied, where captured changes lie in a journal first.
   base::Task<> wait_for_replay(base::Steady instant);

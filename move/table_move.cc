@@ -4,6 +4,7 @@
 
 #include "backfill/sweep.h"
 #include "base/mutant.h"
+#include "item/hash.h"
 #include "move/sample.h"
 #include "move/table_impl.h"
 
@@ -33,12 +34,14 @@ std::map<std::string, std::string> checkpoints_of(const std::map<std::string, st
 }  // namespace
 
 std::string TableMove::Impl::file_name(const std::string& table) {
-  // Table names are [a-zA-Z0-9_.-]{3,255}; an ARN's ':' and '/' must not become folders.
-  std::string name = table;
+  // Table names are [a-zA-Z0-9_.-]{3,255}; an ARN's ':' and '/' must not become folders, and a file's name has 255
+  // bytes at most, with what is put around it.
+  constexpr std::size_t kBytesMax = 200;
+  std::string name = table.substr(0, kBytesMax);
   for (char& c : name) {
     if (c == '/' || c == ':') c = '_';
   }
-  return name;
+  return name == table ? name : name + fmt::format("-{:016x}", item::hash_of(table, 0).high);
 }
 
 void TableMove::Impl::enter(Phase phase) {
@@ -46,6 +49,23 @@ void TableMove::Impl::enter(Phase phase) {
   result_.phase = std::max(result_.phase, phase);
   seams_.events.phase(spec_.source, phase);
 }
+
+namespace {
+
+// Why it is another table than the one before; empty: it is the same. Its id tells, where the server has one; its
+// creation time only where it has none.
+std::string difference_of(const SourceIdentity& then, const SourceIdentity& now) {
+  if (then.arn != now.arn) return "has another ARN than when this run began (" + then.arn + ", now " + now.arn + ")";
+  if (!then.id.empty() && !now.id.empty()) {
+    return then.id == now.id ? "" : "was dropped and made again since this run began (its id is another one)";
+  }
+  if (then.created_us == now.created_us) return "";
+  return "shows another creation time than when this run began, and the server gives tables no id: it was made again, "
+         "or "
+         "its server restarted and does not keep that time";
+}
+
+}  // namespace
 
 // The source is the table this run began with, or the run stops.
 Task<Result<>> TableMove::Impl::open_source() {
@@ -55,6 +75,8 @@ Task<Result<>> TableMove::Impl::open_source() {
   if (!described) co_return fail(described.error());
   table_ = std::move(*described);
   result_.table = spec_.source;
+  quarantine_.set_schema(table_.key);
+  if (Result<> shown = co_await quarantine_.tidy(); !shown) co_return shown;
   const SourceIdentity now{table_.arn, table_.id, base::micros_of(table_.created), table_.key};
   if (state_.era() && state_.era()->stage == Stage::Finished) {
     co_return fail(ErrorKind::Usage,
@@ -68,13 +90,11 @@ Task<Result<>> TableMove::Impl::open_source() {
                          ": its key schema is no longer the one this run began with; the target's "
                          "key cannot follow: start a new move with a new --state and target");
     }
-    const bool same = then.arn == now.arn && then.id == now.id && then.created_us == now.created_us;
-    if (!same && !options_.new_backfill) {
-      co_return fail(ErrorKind::StreamGap,
-                     "table " + spec_.source +
-                         " was dropped and made again since this run began: changes may be lost; " + kWaysOn);
+    const std::string why = difference_of(then, now);
+    if (!why.empty() && !options_.new_backfill) {
+      co_return fail(ErrorKind::StreamGap, "table " + spec_.source + " " + why + ": changes may be lost; " + kWaysOn);
     }
-    if (same) co_return Result<>();
+    if (then == now) co_return Result<>();
   }
   co_return co_await state_.set_source(now);
 }
@@ -339,22 +359,28 @@ Task<Result<>> TableMove::Impl::copy() {
     if (Result<> sealed = co_await target_->seal(); !sealed) co_return sealed;
     if (Result<> kept = co_await state_.set_stage(Stage::Copied); !kept) co_return kept;
   }
-  if (options_.finish_when_copied) {
-    if (Result<> finished = co_await target_->finish(); !finished) co_return finished;
-    if (Result<> kept = co_await state_.set_stage(Stage::Finished); !kept) co_return kept;
-  }
   const backfill::ScanProgress progress = backfill_->progress();
   result_.phase = Phase::Backfill;
   result_.items = progress.items;
   result_.bytes = progress.bytes;
   result_.consumed_rcu = progress.consumed_rcu + sample_rcu_;
   result_.quarantined = poison_.count();
-  if (result_.quarantined > 0 && !options_.accept_quarantine) {
-    co_return fail(ErrorKind::Quarantine,
-                   fmt::format("table {}: {} items cannot stand in the target and were set aside", spec_.source,
-                               result_.quarantined));
+  if (Result<> shown = co_await quarantine_.tidy(); !shown) co_return shown;
+  if (result_.quarantined > 0 && !options_.accept_quarantine) co_return fail(quarantine_error());
+  if (options_.finish_when_copied) {
+    if (Result<> finished = co_await target_->finish(); !finished) co_return finished;
+    if (Result<> kept = co_await state_.set_stage(Stage::Finished); !kept) co_return kept;
   }
   co_return Result<>();
+}
+
+base::Error TableMove::Impl::quarantine_error() const {
+  return {
+      ErrorKind::Quarantine,
+      fmt::format("table {}: {} items cannot stand in the target and were set aside, with the reason each, in {} of "
+                  "the state folder; mend them in the source, or give the same command again with "
+                  "--accept-quarantine to go on without them",
+                  spec_.source, poison_.count(), quarantine_.file_name())};
 }
 
 Task<Result<>> TableMove::Impl::finish() {

@@ -31,6 +31,7 @@ struct SourceIdentity {
   std::string id;
   std::int64_t created_us = 0;
   item::KeySchema key;
+  friend bool operator==(const SourceIdentity&, const SourceIdentity&) = default;
 };
 
 // Verify: from here on every key that a change touches is remembered until it was compared again.

@@ -1,5 +1,6 @@
 // From a complete back-fill to *in sync*, and staying so (product.md).
 #include <algorithm>
+#include <set>
 
 #include "base/mutant.h"
 #include "move/table_impl.h"
@@ -78,6 +79,7 @@ Task<Result<>> TableMove::Impl::verify_all() {
     result_.extra = report->extra;
     result_.different = report->different;
     result_.hot = report->hot;
+    if (poison_.count() > 0 && !options_.accept_quarantine) co_return fail(quarantine_error());
     co_return fail(
         ErrorKind::Differences,
         fmt::format("table {}: {} keys missing, {} extra, {} different, {} changing too fast to compare: too many to "
@@ -125,18 +127,37 @@ Task<Result<>> TableMove::Impl::reach_sync() {
 }
 
 Task<Result<>> TableMove::Impl::claim() {
+  if (Result<> looked = co_await look_at_quarantine(); !looked) co_return looked;
   result_.quarantined = poison_.count();
-  if (result_.quarantined > 0 && !options_.accept_quarantine) {
-    co_return fail(
-        ErrorKind::Quarantine,
-        fmt::format("table {}: {} items cannot stand in the target and were set aside (STATE/quarantine); look at "
-                    "them, then run again with --accept-quarantine",
-                    spec_.source, result_.quarantined));
-  }
+  if (result_.quarantined > 0 && !options_.accept_quarantine) co_return fail(quarantine_error());
   enter(Phase::InSync);
   result_.consumed_rcu = snapshot().consumed_rcu;
   seams_.events.in_sync(result_);
   co_return Result<>();
+}
+
+// What was set aside may have been mended since in a way that no change told: the two sides are asked.
+Task<Result<>> TableMove::Impl::look_at_quarantine() {
+  std::vector<std::string> mended;
+  const std::vector<std::string> held = poison_.keys();
+  for (std::size_t from = 0; from < held.size(); from += kCompareKeys) {
+    std::vector<item::Key> keys;
+    for (std::size_t i = from; i < std::min(held.size(), from + kCompareKeys); ++i) {
+      Result<item::Key> key = item::Key::from_encoded(held[i]);
+      if (!key) co_return fail(key.error());
+      keys.push_back(std::move(*key));
+    }
+    Result<verify::Report> report = co_await verifier_->compare(keys);
+    if (!report) co_return fail(report.error());
+    compare_rcu_ += report->consumed_rcu;
+    std::set<item::Key> off(report->hot_keys.begin(), report->hot_keys.end());
+    for (const verify::Difference& difference : report->first) off.insert(difference.key);
+    for (const item::Key& key : keys) {
+      if (!off.contains(key)) mended.push_back(key.encoded());
+    }
+  }
+  if (Result<> forgotten = co_await poison_.forget(std::move(mended)); !forgotten) co_return forgotten;
+  co_return co_await quarantine_.tidy();
 }
 
 // Most changed keys are equal at a glance. What is not, or changed since, waits on.

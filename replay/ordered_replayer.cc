@@ -256,6 +256,7 @@ Task<Result<>> OrderedReplayer::resolve_touched(std::vector<std::string> keys) {
   std::map<std::string, std::string_view> found;
   for (const std::string_view item : page->items) {
     Result<item::Key> key = item::key_of_json(config_.key, item);
+    if (!key) key = item::key_of_unreadable(config_.key, item);  // ask() sets it aside
     if (!key) co_return fail(key.error().kind, "table " + config_.table + ": an item read again: " + key.error().what);
     found[key->encoded()] = item;
   }
@@ -278,6 +279,10 @@ Task<Result<OrderedReplayer::Answers>> OrderedReplayer::ask(std::vector<std::str
   for (std::size_t i = 0; i < keys.size(); ++i) {
     const item::Change& change = lane(keys[i]).now.change;
     std::optional<std::string> never = seams_.target.refusal({keys[i], change.image, change.version});
+    std::string key;
+    if (!change.image.empty() && !item::append_key_of_json(config_.key, change.image, key)) {
+      never = item::why_unreadable(change.image);
+    }
     if (never) {
       answers.each[i] = Outcome::Refused;
       answers.why[i] = std::move(*never);

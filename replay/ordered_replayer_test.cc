@@ -321,6 +321,16 @@ TEST_CASE("a change that the target can never hold is set aside, and the positio
   CHECK(one.database.rows.size() == 1);
 }
 
+TEST_CASE("a change that nobody understands is set aside under its key, also after it came back from the journal") {
+  One one({0, 0, 0});
+  journal::Page page = page_of({{"a", "odd"}, {"b", "fine"}});
+  page.changes[0].image.insert(1, R"("x":{"S":"\ud800"},)");
+  one.stream.pages.push_back(std::move(page));
+  REQUIRE(test::run(one.io, one.clock, one.live(std::nullopt)));
+  CHECK(one.aside.keys == std::set<std::string>{key_of("a").encoded()});
+  CHECK(one.database.rows.size() == 1);
+}
+
 TEST_CASE("a target that takes nothing for minutes ends the run, and its page is not passed") {
   One one({0, 0, 1});
   one.stream.pages.push_back(page_of({{"a", "1"}}));

@@ -9,6 +9,7 @@
 
 #include "base/mutant.h"
 #include "item/json.h"
+#include "item/slice.h"
 
 namespace moveout::replay {
 
@@ -69,6 +70,7 @@ item::Batch batch_of(std::vector<Change> changes) {
   for (Change& change : changes) {
     const auto image = std::make_shared<const std::string>(std::move(change.image));
     batch.add(change.key.encoded(), change.version, *image, image);
+    if (!change.unreadable.empty()) batch.mark_unreadable(std::move(change.unreadable));
   }
   return batch;
 }
@@ -144,16 +146,24 @@ Task<Result<>> Replayer::reread(std::vector<item::Key> keys, target::Checkpoints
     if (Result<> allotted = co_await allot(versions); !allotted) co_return allotted;
   }
   std::map<std::string, std::string_view> found;
+  std::map<std::string, std::string> unreadable;  // why, by key
   for (const std::string_view item : page->items) {
-    Result<item::Key> key = item::key_of_json(config_.key, item);
-    if (!key) co_return fail(key.error().kind, "table " + config_.table + ": an item read again: " + key.error().what);
-    found[key->encoded()] = item;
+    std::string key;
+    const Result<> sound = item::append_key_of_json(config_.key, item, key);
+    if (!sound && !item::append_key_of_unreadable(config_.key, item, key)) {
+      co_return fail(sound.error().kind, "table " + config_.table + ": an item read again: " + sound.error().what);
+    }
+    if (!sound) unreadable[key] = item::why_unreadable(item);
+    found[key] = item;
   }
   item::Batch batch;
   for (std::size_t i = 0; i < keys.size(); ++i) {
     const auto at = found.find(keys[i].encoded());
     const std::string_view image = at == found.end() ? std::string_view() : at->second;
     batch.add(keys[i].encoded(), versions[i], image, page->body);
+    if (const auto why = unreadable.find(keys[i].encoded()); why != unreadable.end()) {
+      batch.mark_unreadable(why->second);
+    }
   }
   co_return co_await write(std::move(batch), std::move(checkpoints));
 }

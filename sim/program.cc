@@ -134,7 +134,7 @@ Task<Result<>> Program::main() {
   options.workers = plan.workers;
   options.journal_segment_bytes = 64 << 10;
   const move::TableSpec spec{"orders", "orders", plan.infer_columns, 0, plan.segments};
-  move::Seams seams{clock_, *log_, dynamodb, streams, **store, disk_, journal_disk_, disk_worker_, *events_};
+  move::Seams seams{clock_, *log_, dynamodb, streams, **store, disk_, journal_disk_, disk_, disk_worker_, *events_};
   move::Move move("dynamodb://orders -> target", fmt::format("run-{:016x}", rng_.next()), {spec}, options, seams,
                   make_target, rng_.fork());
   co_return co_await move.run(options_.job);

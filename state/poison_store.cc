@@ -59,6 +59,7 @@ base::Task<base::Result<>> PoisonStore::load() {
   base::Result<std::vector<PoisonRow>> rows = co_await list();
   if (!rows) co_return base::fail(std::move(rows.error()));
   versions_.clear();
+  replaced_ = 0;
   for (const PoisonRow& row : *rows) versions_.emplace(row.key, row.version);
   co_return base::Result<>();
 }
@@ -79,8 +80,7 @@ base::Task<base::Result<>> PoisonStore::put(std::vector<PoisonRow> rows) {
   // The newest of each key, also within these.
   std::map<std::string, const PoisonRow*> newest;
   for (const PoisonRow& row : rows) {
-    const auto held = versions_.find(row.key);
-    if (held != versions_.end() && row.version < held->second) continue;
+    if (!is_news(row)) continue;
     const auto [it, added] = newest.emplace(row.key, &row);
     if (!added && it->second->version < row.version) it->second = &row;
   }
@@ -89,8 +89,29 @@ base::Task<base::Result<>> PoisonStore::put(std::vector<PoisonRow> rows) {
   for (const auto& [key, row] : newest) puts.push_back({row_name(key), text_of(*row)});
   base::Result<> kept = co_await store_.commit(std::move(puts), {});
   if (!kept) co_return base::fail(std::move(kept.error()));
-  for (const auto& [key, row] : newest) versions_.insert_or_assign(key, row->version);
+  for (const auto& [key, row] : newest) replaced_ += versions_.insert_or_assign(key, row->version).second ? 0 : 1;
   co_return base::Result<>();
+}
+
+std::vector<std::string> PoisonStore::keys() const {
+  std::vector<std::string> all;
+  for (const auto& [key, version] : versions_) all.push_back(key);
+  return all;
+}
+
+base::Task<base::Result<>> PoisonStore::forget(std::vector<std::string> keys) {
+  std::vector<Put> puts;
+  for (const std::string& key : keys) puts.push_back({row_name(key), std::nullopt});
+  if (puts.empty()) co_return base::Result<>();
+  base::Result<> kept = co_await store_.commit(std::move(puts), {});
+  if (!kept) co_return base::fail(std::move(kept.error()));
+  for (const std::string& key : keys) replaced_ += versions_.erase(key);
+  co_return base::Result<>();
+}
+
+bool PoisonStore::is_news(const PoisonRow& row) const {
+  const auto held = versions_.find(row.key);
+  return held == versions_.end() || held->second < row.version;
 }
 
 bool PoisonStore::holds(std::string_view key) const { return versions_.find(key) != versions_.end(); }
@@ -107,7 +128,7 @@ base::Task<base::Result<>> PoisonStore::resolve(std::vector<std::pair<std::strin
   if (puts.empty()) co_return base::Result<>();
   base::Result<> kept = co_await store_.commit(std::move(puts), {});
   if (!kept) co_return base::fail(std::move(kept.error()));
-  for (const std::string& key : keys) versions_.erase(key);
+  for (const std::string& key : keys) replaced_ += versions_.erase(key);
   co_return base::Result<>();
 }
 

@@ -29,14 +29,21 @@ class PoisonStore {
   PoisonStore(Store& store, std::string_view table);
   // Reads what an earlier process set aside. Before anything else. Corrupt as Store::read, or for a row not ours.
   base::Task<base::Result<>> load();
-  // Durable when it returns. An older image never replaces a newer one.
+  // Durable when it returns. An older image, or one of the same version, never replaces another.
   base::Task<base::Result<>> put(std::vector<PoisonRow> rows);
   // A newer write of the key was applied: what was set aside before it no longer matters. Durable when it returns;
   // costs nothing while nothing is set aside.
   base::Task<base::Result<>> resolve(std::vector<std::pair<std::string, item::Version>> applied);
+  // Whether put() would keep it: nothing of the key stands there, or something older.
+  bool is_news(const PoisonRow& row) const;
+  // Both sides hold the same for these keys: whatever was set aside is history. Durable when it returns.
+  base::Task<base::Result<>> forget(std::vector<std::string> keys);
+  std::vector<std::string> keys() const;
   // Whether resolve() would have anything to do for this key.
   bool holds(std::string_view key) const;
   std::size_t count() const { return versions_.size(); }
+  // How many rows of before were replaced or removed since load().
+  std::uint64_t replaced() const { return replaced_; }
   base::Task<base::Result<std::vector<PoisonRow>>> list();
 
  private:
@@ -45,6 +52,7 @@ class PoisonStore {
   Store& store_;
   std::string prefix_;
   std::map<std::string, item::Version, std::less<>> versions_;  // by encoded key
+  std::uint64_t replaced_ = 0;
 };
 
 }  // namespace moveout::state

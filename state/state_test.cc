@@ -10,11 +10,14 @@
 #include <set>
 
 #include "base/inline_worker.h"
+#include "base/memory_disk.h"
 #include "base/run_task.h"
 #include "base/task_group.h"
+#include "item/json.h"
 #include "state/allotter.h"
 #include "state/poison_store.h"
 #include "state/posix_disk.h"
+#include "state/quarantine_file.h"
 #include "state/run_lock.h"
 #include "state/sqlite_store.h"
 
@@ -263,4 +266,35 @@ TEST_CASE("poison stays until a newer write of its key was applied") {
   PoisonStore another_table(*store, "t2");
   REQUIRE(run_task(another_table.load()));
   CHECK(another_table.count() == 0);
+}
+
+TEST_CASE("a quarantine line is one line of JSON with keys, reason and the item as it came") {
+  const item::KeySchema schema{{"pk", item::KeyType::S}, item::KeyAttribute{"sk", item::KeyType::N}};
+  const item::Key key = *item::key_of_json(schema, R"({"pk":{"S":"a\"b"},"sk":{"N":"1"}})");
+  PoisonRow row{key.encoded(), {1, item::Band::Change, 48}, "too \"odd\"", "{\"x\":\n {\"S\":\"\\ud800\"}}"};
+  CHECK(quarantine_line("t", schema, row) ==
+        R"({"Table":"t","Reason":"too \"odd\"","Era":1,"Version":"2/48","Keys":{"pk":{"S":"a\"b"},"sk":{"N":"1"}},)"
+        R"("Item":{"x":  {"S":"\ud800"}}})"
+        "\n");
+  row.image.clear();
+  CHECK(quarantine_line("t", schema, row).find("Item") == std::string::npos);
+}
+
+TEST_CASE("the quarantine file is durable line by line, and a rewrite leaves nothing else in it") {
+  base::MemoryDisk disk;
+  base::InlineWorker worker;
+  QuarantineFile file(disk, worker, "q");
+  const auto content = [&] { return disk.read("q", 0, 1000).value_or("absent"); };
+  REQUIRE(base::run_task(file.append("one\n")));
+  REQUIRE(base::run_task(file.append("two\n")));
+  disk.crash();
+  CHECK(content() == "one\ntwo\n");
+  REQUIRE(base::run_task(file.rewrite("two\n")));
+  disk.crash();
+  CHECK(content() == "two\n");
+  const auto before = disk.operations();
+  REQUIRE(base::run_task(file.rewrite("two\n")));
+  CHECK(disk.operations() == before + 2);  // looked at, not written
+  REQUIRE(base::run_task(file.rewrite("")));
+  CHECK(content() == "absent");
 }

@@ -69,7 +69,8 @@ base::Task<base::Result<>> Writer::set_aside_beforehand(item::Batch& batch, Writ
   std::vector<std::size_t> good;
   std::vector<Poison> refused;
   for (std::size_t i = 0; i < batch.size(); ++i) {
-    if (std::optional<std::string> reason = target_.refusal(batch[i])) {
+    const std::string* unreadable = batch.unreadable(i);
+    if (std::optional<std::string> reason = unreadable ? *unreadable : target_.refusal(batch[i])) {
       refused.push_back(poison_of(batch[i], std::move(*reason)));
     } else {
       good.push_back(i);

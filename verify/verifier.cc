@@ -115,6 +115,7 @@ Result<> Verifier::State::take_source_page(std::uint64_t segment, const aws::Ite
   for (std::size_t i = 0; i < page.items.size(); ++i) {
     key.clear();
     Result<> read = item::append_key_of_json(config.key, page.items[i], key);
+    if (!read) read = item::append_key_of_unreadable(config.key, page.items[i], key);
     Result<item::Hash128> hash = read ? source.hash_of(page.items[i], at.seed) : base::fail(read.error());
     if (!hash) {
       return base::fail(hash.error().kind,

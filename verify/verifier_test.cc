@@ -220,10 +220,24 @@ TEST_CASE("a source item is compared as the mapping makes it") {
   CHECK(world.report().clean());
 }
 
-TEST_CASE("an item that cannot be read stops it, with the place named") {
+TEST_CASE("an item that nobody understands differs from whatever the target holds under its key") {
   World world(7);
   world.fill(20);
-  world.db.raw[world.db.items.begin()->first] = R"({"id":{"S":"k0"},"n":{"N":"-1"},"x":{"N":"not a number"}})";
+  const auto [key, item] = *world.db.items.begin();
+  std::string text = item::to_json(item);
+  text.insert(1, R"("x":{"N":"not a number"},"y":{"S":"\ud800"},)");
+  world.db.raw[key] = text;
+  const Result<Report> result = world.run();
+  REQUIRE(result);
+  CHECK(result->different == 1);
+  REQUIRE(result->first.size() == 1);
+  CHECK(result->first[0].key.encoded() == key);
+}
+
+TEST_CASE("an item whose key cannot be read stops it, with the place named") {
+  World world(7);
+  world.fill(20);
+  world.db.raw[world.db.items.begin()->first] = R"({"id":{"S":"\udc00"},"n":{"N":"-1"}})";
   const Result<Report> result = world.run();
   REQUIRE(!result);
   CHECK(result.error().kind == ErrorKind::Corrupt);

@@ -15,8 +15,12 @@
 
 namespace moveout::test {
 
-struct NoQuarantine final : target::Quarantine {
-  base::Task<base::Result<>> put(std::vector<target::Poison>) override { co_return base::Result<>(); }
+struct KeptQuarantine final : target::Quarantine {
+  std::vector<target::Poison> kept;
+  base::Task<base::Result<>> put(std::vector<target::Poison> items) override {
+    for (target::Poison& item : items) kept.push_back(std::move(item));
+    co_return base::Result<>();
+  }
 };
 struct NoSink final : target::CheckpointSink {
   base::Task<base::Result<>> commit(target::Checkpoints) override { co_return base::Result<>(); }
@@ -41,7 +45,7 @@ struct World {
   base::Rng rng;
   SmallDynamoDb db;
   MapTarget target;
-  NoQuarantine quarantine;
+  KeptQuarantine quarantine;
   NoSink sink;
   aws::StaticCredentials credentials{{"id", "secret", "", std::nullopt}};
   aws::Client client;
