@@ -39,9 +39,10 @@ Result<std::unique_ptr<Access>> Access::make(const Url& url, base::Executor exec
   Result<aws::Endpoints> endpoints =
       aws::resolve_endpoints({url.region, url.option("endpoint")}, environment, *profile);
   if (!endpoints) return fail(endpoints.error());
-  if (!endpoints->dynamodb.tls && !aws::is_loopback(endpoints->dynamodb) && url.option("tls") != "false") {
+  for (const http::Endpoint& endpoint : {endpoints->dynamodb, endpoints->streams}) {
+    if (endpoint.tls || aws::is_loopback(endpoint) || url.option("tls") == "false") continue;
     return fail(ErrorKind::Usage,
-                "endpoint " + endpoints->dynamodb.to_string() +
+                "endpoint " + endpoint.to_string() +
                     ": plain HTTP beyond this machine shows the items to the network; use https://, or ask "
                     "for it with ?tls=false");
   }

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <charconv>
 #include <map>
 
 namespace moveout::app {
@@ -23,14 +24,24 @@ struct Later {
 void add_common(CLI::App& app, Command& command) {
   app.add_option("--state", command.state_dir, "Folder that remembers the move (default .moveout/<move name>)");
   app.add_option("--max-rcu", command.max_rcu, "Ceiling of read capacity units a second on the source (0: none)")
-      ->check(CLI::NonNegativeNumber);
+      ->check([](const std::string& text) {
+        double value = -1;
+        const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), value);
+        const bool good = ec == std::errc() && end == text.data() + text.size() && value >= 0 && value <= 1e9;
+        return good ? std::string() : "a number of at least 0 is expected, not \"" + text + "\"";
+      });
   app.add_option("--set", command.settings, "key.key=value: overrides a setting of move.yaml")->take_all();
   app.add_flag("--json", command.json, "One JSON object a line on stdout");
-  app.add_option("--log-level", command.log_level, "debug | info | warn | error")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, base::LogLevel>{{"debug", base::LogLevel::Debug},
-                                                                                {"info", base::LogLevel::Info},
-                                                                                {"warn", base::LogLevel::Warn},
-                                                                                {"error", base::LogLevel::Error}}));
+  app.add_option_function<std::string>(
+         "--log-level",
+         [&command](const std::string& word) {
+           command.log_level = word == "debug"   ? base::LogLevel::Debug
+                               : word == "warn"  ? base::LogLevel::Warn
+                               : word == "error" ? base::LogLevel::Error
+                                                 : base::LogLevel::Info;
+         },
+         "debug | info | warn | error")
+      ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
   app.add_flag("!--no-enable-stream", command.enable_stream, "Refuse to switch a stream on when the table has none");
 }
 
@@ -101,6 +112,7 @@ Result<Command> parse_command_line(int argc, const char* const* argv) {
   CLI::App* scan = add(app, command, "scan", "Table to a file of JSON lines");
   add_sides(*scan, command, "FILE.jsonl[.gz|.zst], or - for stdout");
   scan->add_option("--format", command.format, "lines")->check(CLI::IsMember({"aws", "lines"}));
+  scan->add_flag("--accept-quarantine", command.accept_quarantine, "Done in spite of items that cannot be understood");
 
   CLI::App* verify = add(app, command, "verify", "Both sides compared, item by item");
   add_sides(*verify, command, "sqlite:FILE");
@@ -119,9 +131,9 @@ Result<Command> parse_command_line(int argc, const char* const* argv) {
   add_common(*config_check, command);
   config_check->add_option("move_yaml", command.move_yaml, "MOVE.yaml")->required();
   config_check->callback([&command] { command.name = "config-check"; });
-  app.add_subcommand("version", "The version and what it was built with")->callback([&command] {
-    command.name = "version";
-  });
+  CLI::App* version = app.add_subcommand("version", "The version and what it was built with");
+  version->add_flag("--json", command.json, "(no difference)");
+  version->callback([&command] { command.name = "version"; });
 
   try {
     app.parse(argc, argv);

@@ -21,8 +21,10 @@ namespace {
 // line. The first error is kept; later calls answer defaults.
 class Reader {
  public:
-  Reader(std::string file, std::string path, const YAML::Node& node, std::optional<base::Error>* error)
-      : file_(std::move(file)), path_(std::move(path)), node_(node), error_(error) {
+  // settings: what --set has put into the nodes; an error in one names it instead of the file.
+  Reader(std::string file, std::string path, const YAML::Node& node, const std::vector<std::string>& settings,
+         std::optional<base::Error>* error)
+      : file_(std::move(file)), path_(std::move(path)), node_(node), settings_(&settings), error_(error) {
     if (node_.IsDefined() && !node_.IsNull() && !node_.IsMap()) wrong(node_, path_, "a mapping is expected here");
   }
   ~Reader() = default;
@@ -37,8 +39,9 @@ class Reader {
     return node_[key].Scalar();
   }
   std::string required(const std::string& key) {
-    if (!has(key)) wrong(node_, name(key), "is missing");
-    return text(key);
+    std::string value = text(key);
+    if (value.empty()) wrong(node_, name(key), "is missing");
+    return value;
   }
   bool flag(const std::string& key, bool otherwise) {
     if (!has(key)) return otherwise;
@@ -79,14 +82,14 @@ class Reader {
     return otherwise;
   }
   Reader inner(const std::string& key) {
-    return Reader(file_, name(key), has(key) ? node_[key] : YAML::Node(), error_);
+    return Reader(file_, name(key), has(key) ? node_[key] : YAML::Node(), *settings_, error_);
   }
   std::vector<Reader> list(const std::string& key) {
     std::vector<Reader> all;
     if (!has(key)) return all;
     if (!node_[key].IsSequence()) return wrong(node_[key], name(key), "a list is expected here"), all;
     for (std::size_t i = 0; i < node_[key].size(); ++i) {
-      all.emplace_back(file_, fmt::format("{}.{}", name(key), i), node_[key][i], error_);
+      all.emplace_back(file_, fmt::format("{}.{}", name(key), i), node_[key][i], *settings_, error_);
     }
     return all;
   }
@@ -97,8 +100,10 @@ class Reader {
   // Call last.
   void no_others() {
     if (!node_.IsMap()) return;
+    std::set<std::string> seen;
     for (const auto& pair : node_) {
       const std::string key = pair.first.IsScalar() ? pair.first.Scalar() : "?";
+      if (!seen.insert(key).second) wrong(pair.first, name(key), "stands twice");
       if (!known_.contains(key)) wrong(pair.first, name(key), "unknown key");
     }
   }
@@ -108,13 +113,18 @@ class Reader {
   void wrong(const YAML::Node& where, const std::string& what, std::string_view why) {
     if (error_->has_value()) return;
     const int line = where.IsDefined() ? where.Mark().line + 1 : 0;
-    const std::string place = line > 0 ? fmt::format("{}:{}", file_, line) : file_;
-    *error_ = base::Error{ErrorKind::Usage, fmt::format("{}: {}: {}", place, what, why)};
+    std::string place = line > 0 ? fmt::format("{}:{}", file_, line) : file_;
+    for (const std::string& setting : *settings_) {
+      const std::string key = setting.substr(0, setting.find('='));
+      if (what == key || what.starts_with(key + ".") || key.starts_with(what + ".")) place = "--set " + setting;
+    }
+    *error_ = base::Error{ErrorKind::Usage, fmt::format("{}: {}: {}", place, what.empty() ? "the file" : what, why)};
   }
 
   std::string file_;
   std::string path_;
   YAML::Node node_;
+  const std::vector<std::string>* settings_;
   std::optional<base::Error>* error_;
   std::set<std::string> known_;
 };
@@ -142,8 +152,14 @@ Result<> apply_setting(YAML::Node root, const std::string& setting) {
       node.reset(node[part]);
     }
   }
+  // A plain value is taken as it is: `sqlite:` is no mapping here.
+  const std::string value = setting.substr(equals + 1);
   try {
-    node = YAML::Load(setting.substr(equals + 1));
+    if (value.find_first_of("[{\"'") == 0 || value == "null" || value == "~") {
+      node = YAML::Load(value);
+    } else {
+      node = value;
+    }
   } catch (const YAML::Exception& e) {
     return fail(ErrorKind::Usage, "--set " + setting + ": " + e.what());
   }
@@ -167,10 +183,7 @@ void read_source(Reader source, MoveConfig& config, double& max_rcu, int& segmen
   const std::string text = source.required("url");
   if (error) return;
   Result<Url> url = parse_url(text);
-  if (!url) {
-    error = url.error();
-    return;
-  }
+  if (!url) return source.refuse_value("url", url.error().what);
   config.source = std::move(*url);
   if (config.source.scheme != Scheme::DynamoDb) source.refuse_value("url", "a source is dynamodb://REGION");
   if (!config.source.table.empty()) source.refuse_value("url", "the tables are named under `tables`, not here");
@@ -184,10 +197,7 @@ void read_target(Reader target, MoveConfig& config, std::optional<base::Error>& 
   const std::string text = target.required("url");
   if (error) return;
   Result<Url> url = parse_url(text);
-  if (!url) {
-    error = url.error();
-    return;
-  }
+  if (!url) return target.refuse_value("url", url.error().what);
   config.target = std::move(*url);
   if (config.target.scheme == Scheme::DynamoDb) {
     if (!config.target.table.empty()) {
@@ -278,7 +288,7 @@ Result<MoveConfig> parse_move_yaml(const std::string& text, const std::string& p
   }
   std::optional<base::Error> error;
   MoveConfig config;
-  Reader top(path, "", root, &error);
+  Reader top(path, "", root, settings, &error);
   config.name = top.required("move");
   if (config.name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") !=
           std::string::npos ||
@@ -298,16 +308,26 @@ Result<MoveConfig> parse_move_yaml(const std::string& text, const std::string& p
   }
   verify.no_others();
   Reader limits = top.inner("limits");
-  config.memory_mb = static_cast<std::int64_t>(limits.number("memory_mb", 256));
-  limits.count_or_auto("threads");
+  const double memory_mb = limits.number("memory_mb", 256);
+  if (memory_mb < 64 || memory_mb > 1e6) limits.refuse_value("memory_mb", "64 to 1000000 is expected here");
+  config.memory_mb = static_cast<std::int64_t>(memory_mb);
+  if (limits.count_or_auto("threads") != 0) {
+    limits.refuse_value("threads", "only auto: one thread for the network, one each for the state and the target");
+  }
   limits.no_others();
   Reader admin = top.inner("admin");
   config.admin_listen = admin.text("listen", config.admin_listen);
+  if (!config.admin_listen.empty() && !listen_address(config.admin_listen)) {
+    admin.refuse_value("listen", "ADDRESS:PORT is expected here, or nothing for none");
+  }
   admin.no_others();
   for (Reader& table : top.list("tables")) {
     move::TableSpec spec;
     spec.source = table.required("name");
     spec.target = table.text("to");
+    if (Result<Url> fits = parse_url("dynamodb://r/" + spec.source); !spec.source.empty() && !fits) {
+      table.refuse_value("name", "a table's name is made of a-z, A-Z, 0-9, _ . and -; or it is an ARN");
+    }
     if (!spec.target.empty() && is_glob(spec.source)) table.refuse_value("to", "a glob cannot have one `to`");
     spec.infer_columns = table.one_of("columns", "inferred", {"inferred", "none"}) == "inferred";
     spec.max_rcu = table.number("max_rcu", max_rcu);
@@ -323,11 +343,27 @@ Result<MoveConfig> parse_move_yaml(const std::string& text, const std::string& p
   return config;
 }
 
+// "127.0.0.1:9090", "[::1]:0"; ":9090" is refused: an address is said, never implied.
+std::optional<std::pair<std::string, std::uint16_t>> listen_address(const std::string& listen) {
+  const std::size_t colon = listen.rfind(':');
+  if (colon == std::string::npos || colon == 0) return std::nullopt;
+  std::string address = listen.substr(0, colon);
+  if (address.starts_with('[') && address.ends_with(']')) address = address.substr(1, address.size() - 2);
+  unsigned port = 65536;
+  const char* const end = listen.data() + listen.size();
+  const auto [at, ec] = std::from_chars(listen.data() + colon + 1, end, port);
+  if (ec != std::errc() || at != end || port > 65535) return std::nullopt;
+  return std::pair(std::move(address), static_cast<std::uint16_t>(port));
+}
+
 Result<MoveConfig> read_move_yaml(const std::string& path, const std::vector<std::string>& settings) {
   std::ifstream file(path, std::ios::binary);
   std::ostringstream text;
   if (file) text << file.rdbuf();
-  if (!file) return fail(ErrorKind::Usage, path + ": cannot be read");
+  std::error_code ignored;  // what cannot be asked cannot be read either
+  if (!file || std::filesystem::is_directory(path, ignored)) {
+    return fail(ErrorKind::Usage, path + ": cannot be read");
+  }
   return parse_move_yaml(text.str(), path, settings);
 }
 
@@ -344,6 +380,13 @@ Result<MoveConfig> config_of_urls(std::string_view from, std::string_view to,
   if (source->table.empty()) {
     return fail(ErrorKind::Usage, "--from " + std::string(from) + ": no table; expected dynamodb://REGION/TABLE");
   }
+  for (const std::string& setting : settings) {
+    for (std::string_view key : {"source.url=", "target.url=", "tables.0.name=", "tables.0.to="}) {
+      if (setting.starts_with(key)) {
+        return fail(ErrorKind::Usage, "--set " + setting + ": --from and --to (?table=) say that");
+      }
+    }
+  }
   // The same reader for --set as for a file: the defaults as YAML, then the settings.
   YAML::Node root;
   root["move"] = "m";
@@ -359,8 +402,9 @@ Result<MoveConfig> config_of_urls(std::string_view from, std::string_view to,
     return fail(ErrorKind::Usage, "--from and --to move one table; use a move.yaml for more");
   config->tables[0].source = source->table;
   // A table may be given by its ARN: the last part names the move, and the target table of a DynamoDB API.
-  config->name = source->table.substr(source->table.find_last_of(":/") + 1);
-  const std::string& same = target->scheme == Scheme::DynamoDb ? config->name : source->table;
+  const std::string plain = source->table.substr(source->table.find_last_of(":/") + 1);
+  if (config->name == "m") config->name = plain;
+  const std::string& same = target->scheme == Scheme::DynamoDb ? plain : source->table;
   config->tables[0].target = target->table.empty() ? same : target->table;
   std::map<std::string, std::string> options = config->source.options;
   config->source = std::move(*source);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "app/url.h"
@@ -44,6 +45,8 @@ base::Result<MoveConfig> parse_move_yaml(const std::string& text, const std::str
 base::Result<MoveConfig> config_of_urls(std::string_view from, std::string_view to,
                                         const std::vector<std::string>& settings);
 
+// The address and port of admin.listen; nothing for what is none.
+std::optional<std::pair<std::string, std::uint16_t>> listen_address(const std::string& listen);
 // "10s", "5m", "1h", "250ms". Usage otherwise.
 base::Result<base::Millis> parse_duration(std::string_view text);
 // * and ? match; everything else is literal.

@@ -26,6 +26,33 @@ bool contains(const std::string& text, std::string_view part) { return text.find
 
 }  // namespace
 
+TEST_CASE("what is wrong in a --set is named by it, and in the file by its line") {
+  CHECK(contains(refusal(kSmall, {"tables.0.max_rcu=abc"}), "--set tables.0.max_rcu=abc: "));
+  CHECK(contains(refusal(kSmall, {"limits.threads=4"}), "--set limits.threads=4: "));
+  CHECK(contains(refusal(kSmall, {"foo=1"}), "--set foo=1: foo: unknown key"));
+  CHECK(contains(refusal(kSmall, {"target.url=sqlite:"}), "no path"));
+  CHECK(contains(refusal(std::string(kSmall) + "limits: {memory_mb: 10}\n"), "move.yaml:7: limits.memory_mb"));
+  CHECK(contains(refusal(std::string(kSmall) + "limits: {memry_mb: 256}\n"),
+                 "move.yaml:7: limits.memry_mb: unknown key"));
+  CHECK(
+      contains(refusal(std::string(kSmall) + "target: {url: \"sqlite:y.db\"}\n"), "move.yaml:7: target: stands twice"));
+  CHECK(!contains(refusal(std::string(kSmall), {"target.url=postgres://u:sesame@h/d"}), "password@"));
+  CHECK(parse_move_yaml(kSmall, "move.yaml", {"target.url=sqlite:y.db", "tables.0.max_rcu=7"})->tables[0].max_rcu == 7);
+}
+
+TEST_CASE("admin.listen is an address and a port, or nothing") {
+  for (const char* bad : {":90", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:70000"}) {
+    CHECK(contains(refusal(kSmall, {std::string("admin.listen=") + bad}), "ADDRESS:PORT"));
+  }
+  CHECK(app::listen_address("[::1]:90") == std::pair<std::string, std::uint16_t>("::1", 90));
+  CHECK(parse_move_yaml(kSmall, "move.yaml", {"admin.listen="})->admin_listen.empty());
+}
+
+TEST_CASE("a table's name cannot become a path") {
+  CHECK(contains(refusal(kSmall, {"tables.0.name=../x"}), "table's name"));
+  CHECK(contains(refusal(kSmall, {"tables.0.name="}), "is missing"));
+}
+
 TEST_CASE("a move.yaml names its tables and keeps the defaults for the rest") {
   const auto config = parse_move_yaml(kSmall, "move.yaml", {});
   REQUIRE_MESSAGE(config.has_value(), config.error().what);

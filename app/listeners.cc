@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <filesystem>
 #include <fstream>
 
@@ -42,20 +41,17 @@ Task<http::Response> admin_page(Context& context, const move::Move& move, http::
   co_return response;
 }
 
-// "127.0.0.1:9090", "[::1]:0", ":9090" is refused: an address is said, never implied.
+// Small requests, and few of them: whoever sends slowly or much takes nothing from the move.
 Result<net::HttpServerOptions> listen_options(const std::string& listen) {
-  const std::size_t colon = listen.rfind(':');
+  const auto at = listen_address(listen);
+  if (!at) return fail(ErrorKind::Usage, "admin.listen \"" + listen + "\": expected ADDRESS:PORT");
   net::HttpServerOptions options;
-  unsigned port = 65536;
-  if (colon != std::string::npos && colon > 0) {
-    options.address = listen.substr(0, colon);
-    if (options.address.starts_with('[') && options.address.ends_with(']')) {
-      options.address = options.address.substr(1, options.address.size() - 2);
-    }
-    std::from_chars(listen.data() + colon + 1, listen.data() + listen.size(), port);
-  }
-  if (port > 65535) return fail(ErrorKind::Usage, "admin.listen \"" + listen + "\": expected ADDRESS:PORT");
-  options.port = static_cast<std::uint16_t>(port);
+  options.address = at->first;
+  options.port = at->second;
+  options.connections_max = 32;
+  options.body_bytes_max = 4096;
+  options.idle_timeout = base::Millis(15000);
+  options.read_timeout = base::Millis(5000);
   return options;
 }
 
@@ -107,12 +103,20 @@ Task<Result<>> serve_control(Context& context, move::Move& move) {
   // The state's own path may be longer than a socket's may be: a short name made of it, told in STATE/control.
   const std::string whole = std::filesystem::absolute(context.state_dir).lexically_normal().string();
   const std::string name = fmt::format("{:016x}", item::hash_of(whole, 1).high);
-  Result<std::string> path = net::control_socket_path(name);
-  if (!path) co_return fail(path.error());
-  Result<std::unique_ptr<net::UnixServer>> server = net::UnixServer::listen(
-      context.executor, *path, [&move](std::string line) { return answer_control(move, std::move(line)); });
-  if (!server) co_return fail(server.error());
+  const Result<std::string> path = net::control_socket_path(name);
+  Result<std::unique_ptr<net::UnixServer>> server = fail(ErrorKind::Usage, "");
+  if (path) {
+    server = net::UnixServer::listen(context.executor, *path,
+                                     [&move](std::string line) { return answer_control(move, std::move(line)); });
+  }
+  if (!server) {
+    // Nobody can ask or pause this process; that is no reason not to move.
+    context.log.warn("control.not_listening", {{"why", path ? server.error().what : path.error().what}});
+    co_return Result<>();
+  }
   std::ofstream(control_file(context.state_dir), std::ios::trunc) << *path << "\n";
+  std::error_code ignored;  // the folder is closed to others anyway
+  std::filesystem::permissions(control_file(context.state_dir), std::filesystem::perms(0600), ignored);
   co_return co_await (*server)->run();
 }
 

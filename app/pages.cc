@@ -103,6 +103,18 @@ json::object status_of(const move::Move& move) {
   return {{"running", true}, {"tables", std::move(tables)}};
 }
 
+namespace {
+
+// The stage that the state remembers, in the words of the phases.
+std::string_view phase_of(std::string_view stage) {
+  if (stage == "seal" || stage == "copied") return "backfill";
+  if (stage == "new") return "capture";
+  if (stage == "verified") return "verify";
+  return stage == "finished" ? "finish" : stage;
+}
+
+}  // namespace
+
 Task<Result<json::object>> status_of(state::Store& store) {
   Result<state::Rows> rows = co_await store.read("");
   if (!rows) co_return fail(rows.error());
@@ -112,7 +124,8 @@ Task<Result<json::object>> status_of(state::Store& store) {
     if (!name.starts_with("table/") || !name.ends_with("/era")) continue;
     const std::string table = name.substr(6, name.size() - 6 - 4);
     Result<json::value> era = base::parse_json(value);
-    if (!era || !era->is_object() || !era->get_object().contains("stage")) {
+    if (!era || !era->is_object() || era->get_object().if_contains("stage") == nullptr ||
+        !era->get_object().at("stage").is_string()) {
       co_return fail(base::ErrorKind::Corrupt, "state: row " + name + " is damaged");
     }
     std::uint64_t quarantined = 0;
@@ -120,7 +133,8 @@ Task<Result<json::object>> status_of(state::Store& store) {
     for (auto it = rows->lower_bound(prefix); it != rows->end() && it->first.starts_with(prefix); ++it) ++quarantined;
     const json::object& object = era->get_object();
     tables.push_back(json::object{{"table", table},
-                                  {"phase", object.at("stage")},
+                                  {"phase", phase_of(std::string_view(object.at("stage").as_string()))},
+                                  {"stage", object.at("stage")},
                                   {"era", object.at("number")},
                                   {"segments", object.at("segments")},
                                   {"quarantined", quarantined}});

@@ -1,14 +1,20 @@
 #include "app/program.h"
 
+#include <fcntl.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <string_view>
+
+#include <fmt/format.h>
 
 #include "app/cli.h"
 #include "app/config.h"
 #include "app/context.h"
+#include "item/hash.h"
 #include "net/thread_worker.h"
 
 namespace moveout::app {
@@ -20,12 +26,29 @@ using base::Task;
 
 namespace {
 
+// What a shell may have left wrong. Descriptors 0 to 2 that are closed would be given to the next file that is opened,
+// and what is printed would land in it. A closed pipe or a file at its limit is an error of a write, not the process's
+// end. Whether stdout was open.
+bool put_process_in_order() {
+  bool stdout_open = true;
+  for (int descriptor = 0; descriptor <= 2; ++descriptor) {
+    if (::fcntl(descriptor, F_GETFD) != -1) continue;
+    if (descriptor == STDOUT_FILENO) stdout_open = false;
+    if (::open("/dev/null", descriptor == STDIN_FILENO ? O_RDONLY : O_WRONLY) == -1) std::abort();
+  }
+  ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);
+  return stdout_open;
+}
+
 bool wants_json(int argc, const char* const* argv) {
   for (int i = 1; i < argc; ++i) {
     if (std::string_view(argv[i]) == "--json") return true;
   }
   return false;
 }
+
+bool to_stdout(const Command& command) { return command.to == "-" || command.to == "file:-"; }
 
 Result<> check_scan(Command& command) {
   std::string_view path = command.to;
@@ -61,8 +84,11 @@ std::string default_state_dir(const Command& command, const MoveConfig& config) 
   std::string name = config.name;
   // Several scans of one table into several files are several jobs.
   if (command.name == "scan") {
-    name = "scan-" + (config.target.path == "-" ? name : std::filesystem::path(config.target.path).filename().string());
+    name = "scan-" + (config.target.path == "-" ? name + "-" + std::to_string(::getpid())
+                                                : std::filesystem::path(config.target.path).filename().string());
   }
+  // A folder's name has at most 255 bytes.
+  if (name.size() > 200) name = name.substr(0, 180) + fmt::format("-{:016x}", item::hash_of(name, 0).high);
   return ".moveout/" + name;
 }
 
@@ -75,6 +101,7 @@ int check_config(const MoveConfig& config, Reporter& reporter) {
   }
   reporter.emit({{"event", "config"}, {"move", config.name}, {"tables", tables}});
   reporter.say(text + "the file is well-formed; nothing was contacted");
+  reporter.result(config.tables.size(), {});
   return 0;
 }
 
@@ -93,8 +120,10 @@ Task<Result<>> keep(Task<Ending> task, Ending& ending) {
   co_return Result<>();
 }
 
-std::string way_on(const Command& command, const base::Error& error) {
+std::string way_on(const Command& command, const base::Error& error, const std::string& state_dir) {
+  if (error.kind == ErrorKind::Quarantine) return error.what + " (the state folder is " + state_dir + ")";
   if (error.kind != ErrorKind::Stopped || command.name == "status") return error.what;
+  if (to_stdout(command)) return error.what + "; what went to stdout is not whole, the same command begins anew";
   return error.what + "; the same command goes on from here";
 }
 
@@ -102,21 +131,21 @@ int run_command(Command& command, const Output& output) {
   net::SystemClock clock;
   StderrLog log(command.log_level);
   Reporter reporter(output, clock, log, command.name);
+  std::string state_dir;
   const auto ended = [&](const base::Error& error, const Ending& ending) {
-    reporter.error({error.kind, way_on(command, error)});
+    reporter.error({error.kind, way_on(command, error, state_dir)});
     reporter.result(ending.tables, ending.results, ending.more);
     return base::exit_code_of(error.kind);
   };
   Result<MoveConfig> config = config_of(command);
   if (!config) return ended(config.error(), {});
   if (command.name == "config-check") return check_config(*config, reporter);
+  state_dir = default_state_dir(command, *config);
   net::Runtime runtime;
   net::ThreadWorker state_worker("state");
   net::ThreadWorker target_worker("target");
   Ending ending;
-  Context context{
-      command,      *config,      default_state_dir(command, *config), clock, log, reporter, runtime.executor(),
-      state_worker, target_worker};
+  Context context{command, *config, state_dir, clock, log, reporter, runtime.executor(), state_worker, target_worker};
   Result<> ran = runtime.run(keep(dispatch(std::move(context)), ending));
   if (!ran) return ended(ran.error(), ending);
   if (!ending.result) return ended(ending.result.error(), ending);
@@ -127,10 +156,14 @@ int run_command(Command& command, const Output& output) {
 }  // namespace
 
 int run_program(int argc, const char* const* argv) {
+  const bool stdout_open = put_process_in_order();
   Output output;
   output.style = wants_json(argc, argv) ? Style::Json : Style::Plain;
   Result<Command> command = parse_command_line(argc, argv);
-  if (command && (command->to == "-" || command->to == "file:-")) output.stream = stderr;
+  if (command && to_stdout(*command)) output.stream = stderr;
+  if (command && to_stdout(*command) && !stdout_open) {
+    command = fail(ErrorKind::Usage, command->name + ": --to -: stdout is closed, so there is nowhere to write");
+  }
   if (output.style == Style::Plain && ::isatty(::fileno(output.stream)) == 1) output.style = Style::Terminal;
   if (!command) {
     net::SystemClock clock;

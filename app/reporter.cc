@@ -1,6 +1,8 @@
 #include "app/reporter.h"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -31,7 +33,49 @@ std::string human_duration(double seconds) {
   return fmt::format("{:.1f} h", seconds / 3600);
 }
 
+std::string aside(const move::TableResult& result) {
+  return result.quarantined > 0 ? fmt::format(", {} set aside", result.quarantined) : "";
+}
+
+std::string dollars(double amount) { return fmt::format("${:.{}f}", amount, amount < 0.1 ? 4 : 2); }
+
+std::size_t terminal_width(std::FILE* stream) {
+  winsize size{};
+  return ::ioctl(::fileno(stream), TIOCGWINSZ, &size) == 0 && size.ws_col > 10 ? size.ws_col : 80;
+}
+
+// At most so many bytes, cut between characters.
+std::string shortened(const std::string& line, std::size_t bytes_max) {
+  std::size_t end = std::min(line.size(), bytes_max);
+  while (end > 0 && end < line.size() && (static_cast<unsigned char>(line[end]) & 0xC0) == 0x80) --end;
+  return line.substr(0, end);
+}
+
 }  // namespace
+
+void StageProgress::add(const std::string& table, const move::Snapshot& at, double per_second) {
+  name = ++tables == 1 ? table : fmt::format("{} tables", tables);
+  items += at.items;
+  bytes += at.bytes;
+  total_items += std::max(at.total_items, at.items);
+  lag_ms = std::max(lag_ms, at.lag_ms);
+  rcu += at.consumed_rcu;
+  changes += at.changes_applied;
+  aside += at.quarantined;
+  paused = paused || at.paused;
+  rate += per_second;
+}
+
+std::string StageProgress::words(move::Phase phase) const {
+  std::string eta;
+  if ((phase == move::Phase::Backfill || phase == move::Phase::Verify) && rate > 0 && total_items > items) {
+    eta = ", about " + human_duration(static_cast<double>(total_items - items) / rate) + " left";
+  }
+  return fmt::format("{} {}: {} items, {}, {}{}, lag {}, {:.0f} RCU ({}), {} changes{}{}", name, move::name_of(phase),
+                     items, human(static_cast<double>(bytes), "B"), human(rate, "items/s"), eta,
+                     human_duration(static_cast<double>(lag_ms) / 1000), rcu, dollars(rcu * kDollarsPerRcu), changes,
+                     aside > 0 ? fmt::format(", {} set aside", aside) : "", paused ? ", paused" : "");
+}
 
 Reporter::Reporter(Output output, base::Clock& clock, StderrLog& log, std::string what)
     : output_(output), clock_(clock), log_(log), what_(std::move(what)), started_(clock.steady()), logged_(started_) {}
@@ -86,10 +130,11 @@ void Reporter::phase(const std::string& table, move::Phase phase) {
 
 void Reporter::in_sync(const move::TableResult& result) {
   // The same words in `make demo` and in scripts (product.md).
-  say(fmt::format("{}: in sync: {} items, {} missing, {} extra, {} different{}{}", result.table, result.items,
+  say(fmt::format("{}: in sync: {} items, {} missing, {} extra, {} different{}{}{}", result.table, result.items,
                   result.missing, result.extra, result.different,
                   result.hot > 0 ? fmt::format(", {} changing too fast to compare", result.hot) : "",
-                  result.expired > 0 ? fmt::format(", {} expired and on one side only", result.expired) : ""));
+                  result.expired > 0 ? fmt::format(", {} expired and on one side only", result.expired) : "",
+                  aside(result)));
 }
 
 void Reporter::table_result(const move::TableResult& result) {
@@ -107,7 +152,7 @@ void Reporter::table_result(const move::TableResult& result) {
         {"quarantined", result.quarantined}});
   if (what_ == "run" || what_ == "finish") return;
   const double seconds = std::chrono::duration<double>(clock_.steady() - started_).count();
-  say(fmt::format("{}: {} items, {}, {:.0f} RCU, {}", result.table, result.items,
+  say(fmt::format("{}: {} items{}, {}, {:.0f} RCU, {}", result.table, result.items, aside(result),
                   human(static_cast<double>(result.bytes), "B"), result.consumed_rcu, human_duration(seconds)));
 }
 
@@ -150,21 +195,26 @@ void Reporter::result(std::size_t tables, const std::vector<move::TableResult>& 
   wipe_line();
 }
 
+double Reporter::rate_of(const std::string& table, const move::Snapshot& at, base::Steady now) {
+  Rate& rate = rates_[table];
+  // Each stage counts its own items.
+  if (rate.phase != at.phase || at.items < rate.items) rate = {};
+  const double elapsed = std::chrono::duration<double>(now - rate.at).count();
+  if (rate.at != base::Steady() && elapsed > 0) {
+    rate.per_second = 0.7 * rate.per_second + 0.3 * static_cast<double>(at.items - rate.items) / elapsed;
+  }
+  rate.phase = at.phase;
+  rate.items = at.items;
+  rate.at = now;
+  return rate.per_second;
+}
+
 void Reporter::progress(const move::Move& move) {
-  const base::Steady now = clock_.steady();
-  std::string line;
-  for (const auto& [table, at] : move.snapshots()) {
-    Rate& rate = rates_[table];
-    const double elapsed = std::chrono::duration<double>(now - rate.at).count();
-    if (rate.at != base::Steady() && elapsed > 0 && at.items >= rate.items) {
-      rate.per_second = 0.7 * rate.per_second + 0.3 * static_cast<double>(at.items - rate.items) / elapsed;
-    }
-    rate.items = at.items;
-    rate.at = now;
-    const std::string stage = std::string(move::name_of(at.phase));
+  const auto snapshots = move.snapshots();
+  for (const auto& [table, at] : snapshots) {
     emit({{"event", "progress"},
           {"table", table},
-          {"stage", stage},
+          {"stage", move::name_of(at.phase)},
           {"items", at.items},
           {"bytes", at.bytes},
           {"total_items", at.total_items},
@@ -172,21 +222,20 @@ void Reporter::progress(const move::Move& move) {
           {"consumed_rcu", at.consumed_rcu},
           {"changes_applied", at.changes_applied},
           {"quarantined", at.quarantined}});
-    std::string eta;
-    if (at.phase == move::Phase::Backfill && rate.per_second > 0 && at.total_items > at.items) {
-      eta = ", about " + human_duration(static_cast<double>(at.total_items - at.items) / rate.per_second) + " left";
-    }
-    const std::string words = fmt::format(
-        "{} {}: {} items, {}, {}{}, lag {}, {} changes, {:.0f} RCU (${:.2f}){}{}", table, stage, at.items,
-        human(static_cast<double>(at.bytes), "B"), human(rate.per_second, "items/s"), eta,
-        human_duration(static_cast<double>(at.lag_ms) / 1000), at.changes_applied, at.consumed_rcu,
-        at.consumed_rcu * kDollarsPerRcu, at.quarantined > 0 ? fmt::format(", {} set aside", at.quarantined) : "",
-        at.paused ? ", paused" : "");
-    line += (line.empty() ? "" : " | ") + words;
   }
-  if (line.empty()) return;
+  show(snapshots);
+}
+
+void Reporter::show(const std::vector<std::pair<std::string, move::Snapshot>>& snapshots) {
+  const base::Steady now = clock_.steady();
+  std::map<move::Phase, StageProgress> stages;
+  for (const auto& [table, at] : snapshots) stages[at.phase].add(table, at, rate_of(table, at, now));
+  if (output_.style == Style::Json || stages.empty()) return;
+  std::string line;
+  for (const auto& [phase, stage] : stages) line += (line.empty() ? "" : " | ") + stage.words(phase);
   if (output_.style == Style::Terminal) {
-    std::fputs(("\r\x1b[K" + line.substr(0, 200)).c_str(), output_.stream);
+    // A line that wraps could not be wiped.
+    std::fputs(("\r\x1b[K" + shortened(line, terminal_width(output_.stream) - 1)).c_str(), output_.stream);
     std::fflush(output_.stream);
     line_shown_ = true;
     log_.terminal_line(true);

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "app/stderr_log.h"
@@ -25,6 +26,19 @@ struct Output {
   std::FILE* stream = stdout;
 };
 
+// The tables of one stage, as one part of the progress line.
+struct StageProgress {
+  std::string name;
+  std::size_t tables = 0;
+  std::uint64_t items = 0, bytes = 0, total_items = 0, changes = 0, aside = 0;
+  std::int64_t lag_ms = 0;
+  double rcu = 0, rate = 0;
+  bool paused = false;
+
+  void add(const std::string& table, const move::Snapshot& at, double per_second);
+  std::string words(move::Phase phase) const;
+};
+
 class Reporter final : public move::Events {
  public:
   // what: the command's word for the last event ("run", "copy", "scan").
@@ -38,6 +52,8 @@ class Reporter final : public move::Events {
   // Progress until cancelled: JSON and terminal every second, a log line every 10 s otherwise.
   base::Task<base::Result<>> tick(const move::Move& move);
   void progress(const move::Move& move);
+  // The progress line of a terminal, or of the log every ten seconds; nothing with --json.
+  void show(const std::vector<std::pair<std::string, move::Snapshot>>& snapshots);
   void error(const base::Error& error);
   // The very last line, once: the phase reached by the slowest table, and the items of all.
   void result(std::size_t tables, const std::vector<move::TableResult>& results, const base::json::object& more = {});
@@ -49,6 +65,7 @@ class Reporter final : public move::Events {
 
  private:
   void wipe_line();
+  double rate_of(const std::string& table, const move::Snapshot& at, base::Steady now);
 
   Output output_;
   base::Clock& clock_;
@@ -57,6 +74,7 @@ class Reporter final : public move::Events {
   base::Steady started_;
   base::Steady logged_;
   struct Rate {
+    move::Phase phase = move::Phase::Capture;
     std::uint64_t items = 0;
     base::Steady at{};
     double per_second = 0;

@@ -45,6 +45,15 @@ Task<Ending> run_status(Context context) {
     co_return ending;
   }
   ending.tables = status->at("tables").as_array().size();
+  for (const json::value& each : status->at("tables").as_array()) {
+    const json::object& table = each.as_object();
+    move::TableResult& result = ending.results.emplace_back();
+    result.table = table.at("table").as_string();
+    for (int phase = 0; phase <= static_cast<int>(move::Phase::Finish); ++phase) {
+      if (table.at("phase").as_string() == move::name_of(static_cast<move::Phase>(phase)))
+        result.phase = static_cast<move::Phase>(phase);
+    }
+  }
   json::object event = *status;
   event["event"] = "status";
   context.reporter.emit(std::move(event));

@@ -14,6 +14,22 @@ std::unexpected<base::Error> wrong(std::string_view text, std::string_view why) 
   return base::fail(ErrorKind::Usage, "URL \"" + std::string(text) + "\": " + std::string(why));
 }
 
+// Secrets are looked for first, in every scheme, and never repeated: what stands before the @ of //user:password@host,
+// and ?password=.
+bool holds_secret(std::string_view scheme, std::string_view text) {
+  const std::size_t question = text.find('?');
+  if (const std::size_t start = text.find("//"); start < question && scheme != "sqlite" && scheme != "file") {
+    const std::string_view host = text.substr(start + 2, text.find_first_of("/?", start + 2) - start - 2);
+    const std::size_t at = host.rfind('@');
+    if (at != host.npos && (scheme == "dynamodb" || host.substr(0, at).find(':') != host.npos)) return true;
+  }
+  for (std::size_t at = question; at < text.size(); at = text.find('&', at + 1)) {
+    const std::string_view name = text.substr(at + 1, text.find('=', at) - at - 1);
+    if (name == "password" || name == "secret" || name == "secret_key" || name == "token") return true;
+  }
+  return false;
+}
+
 int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
@@ -70,9 +86,6 @@ Result<std::map<std::string, std::string>> parse_options(std::string_view whole,
     const std::size_t equals = pair.find('=');
     if (equals == std::string_view::npos) return wrong(whole, "option \"" + std::string(pair) + "\" has no value");
     const std::string name(pair.substr(0, equals));
-    if (name == "password") {
-      return wrong(name, "a password does not belong in a URL: use the environment or a password file");
-    }
     if (!allowed.contains(name)) return wrong(whole, "unknown option \"" + name + "\"");
     std::string value;
     if (!percent_decode(pair.substr(equals + 1), value)) return wrong(whole, "bad %-escape in option \"" + name + "\"");
@@ -81,12 +94,21 @@ Result<std::map<std::string, std::string>> parse_options(std::string_view whole,
   return options;
 }
 
+// A name, a glob, or an ARN. It becomes names of files, so nothing else gets through.
+bool can_be_table(std::string_view table) {
+  constexpr std::string_view plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-*?";
+  std::string_view name = table;
+  if (name.starts_with("arn:")) {
+    name = name.substr(name.find_last_of(":/") + 1);
+    const std::string_view before = table.substr(0, table.size() - name.size());
+    if (before.find_first_not_of(std::string(plain) + ":/") != before.npos) return false;
+  }
+  return !name.empty() && !name.starts_with('.') && name.size() <= 255 && name.find_first_not_of(plain) == name.npos;
+}
+
 Result<Url> parse_dynamodb(std::string_view whole, std::string_view rest, std::string_view query) {
   if (!rest.starts_with("//")) return wrong(whole, "expected dynamodb://REGION/TABLE");
   rest.remove_prefix(2);
-  if (rest.find('@') != std::string_view::npos) {
-    return wrong("dynamodb://…", "credentials do not belong in a URL: use a profile or the environment");
-  }
   Url url{.scheme = Scheme::DynamoDb, .region = {}, .table = {}, .path = {}, .options = {}};
   const std::size_t slash = rest.find('/');
   url.region = rest.substr(0, slash);
@@ -98,6 +120,12 @@ Result<Url> parse_dynamodb(std::string_view whole, std::string_view rest, std::s
   if (!options) return base::fail(options.error());
   url.options = std::move(*options);
   if (url.region.empty()) url.region = url.option("region");
+  const std::string tls = url.option("tls");
+  if (!tls.empty() && tls != "true" && tls != "false") return wrong(whole, "tls is true or false");
+  if (tls == "true" && url.option("endpoint").starts_with("http://")) return wrong(whole, "tls=true with http://");
+  if (!url.table.empty() && !can_be_table(url.table)) {
+    return wrong(whole, "a table's name is made of a-z, A-Z, 0-9, _ . and -, and begins with no dot; or it is an ARN");
+  }
   return url;
 }
 
@@ -148,6 +176,10 @@ Result<Url> parse_url(std::string_view text) {
   const std::size_t question = rest.find('?');
   const std::string_view query = question == std::string_view::npos ? std::string_view() : rest.substr(question + 1);
   rest = rest.substr(0, question);
+  if (holds_secret(scheme, text)) {
+    return wrong(std::string(scheme) + ":…",
+                 "a password or key does not belong in a URL: use the environment, a profile or a password file");
+  }
   if (scheme == "dynamodb") return parse_dynamodb(text, rest, query);
   if (scheme == "sqlite" || scheme == "file") {
     if (rest.starts_with("//")) rest.remove_prefix(2);

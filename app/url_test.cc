@@ -49,7 +49,29 @@ TEST_CASE("what is no URL of ours is refused with a reason") {
 TEST_CASE("a secret in a URL is refused and not repeated") {
   const std::string said = refusal("dynamodb://AKIA:sesame@us-east-1/t");
   CHECK(said.find("sesame") == std::string::npos);
-  CHECK(refusal("dynamodb://r/t?password=sesame").find("sesame") == std::string::npos);
+  for (const char* text : {"dynamodb://r/t?password=sesame", "dynamodb://r/t?profile=p&password=sesame",
+                           "postgres://u:sesame@h/db", "postgres://u@h/db?password=sesame", "cql://u:sesame@h/k.t",
+                           "mysql://u:sesame@h/db", "sqlite:x.db?password=sesame"}) {
+    CAPTURE(text);
+    CHECK(refusal(text).find("sesame") == std::string::npos);
+    CHECK(refusal(text).find("password") != std::string::npos);
+  }
+}
+
+TEST_CASE("a table's name cannot leave the state folder") {
+  for (const char* text : {"dynamodb://r/..", "dynamodb://r/../../etc", "dynamodb://r/a/b", "dynamodb://r/.hidden",
+                           "dynamodb://r/a%2Fb", "dynamodb://r/arn:aws:dynamodb:r:1:table/..", "dynamodb://r/a%00b"}) {
+    CAPTURE(text);
+    CHECK(refusal(text).find("table's name") != std::string::npos);
+  }
+  CHECK(parse_url("dynamodb://r/arn:aws:dynamodb:r:1:table/orders-2.x_y").has_value());
+  CHECK(parse_url("dynamodb://r/log-*").has_value());
+}
+
+TEST_CASE("tls says true or false, and does not contradict the endpoint") {
+  CHECK(refusal("dynamodb://r/t?tls=maybe").find("tls") != std::string::npos);
+  CHECK(refusal("dynamodb://r/t?tls=true&endpoint=http://h:1").find("tls") != std::string::npos);
+  CHECK(parse_url("dynamodb://r/t?tls=false&endpoint=http://h:1").has_value());
 }
 
 TEST_CASE("a move's identity does not depend on the profile") {

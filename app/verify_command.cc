@@ -8,6 +8,7 @@
 #include "app/listeners.h"
 #include "app/session.h"
 #include "base/task_group.h"
+#include "item/hash.h"
 #include "move/positions.h"
 #include "verify/verifier.h"
 
@@ -68,7 +69,10 @@ class Counted {
   const std::optional<verify::Verifier>& verifier_;
 };
 
-Task<Result<>> tick(Context& context, std::string table, const verify::Verifier& verifier) {
+Task<Result<>> tick(Context& context, std::string table, std::int64_t total, const verify::Verifier& verifier) {
+  move::Snapshot shown;
+  shown.phase = move::Phase::Verify;
+  shown.total_items = static_cast<std::uint64_t>(total);
   for (;;) {
     co_await context.clock.sleep_for(std::chrono::seconds(1));
     const verify::VerifyProgress at = verifier.progress();
@@ -80,10 +84,9 @@ Task<Result<>> tick(Context& context, std::string table, const verify::Verifier&
                            {"candidates", at.candidates},
                            {"compared", at.compared},
                            {"consumed_rcu", at.consumed_rcu}});
-    if (context.reporter.style() == Style::Terminal) {
-      context.log.info("verify.progress",
-                       {{"table", table}, {"source_items", at.source_items}, {"target_items", at.target_items}});
-    }
+    shown.items = at.source_items;
+    shown.consumed_rcu = at.consumed_rcu;
+    context.reporter.show({{table, shown}});
   }
 }
 
@@ -140,7 +143,8 @@ Task<Result<>> verify_table(Context& context, Source& source, Targets& targets, 
   config.patience = kPatience;
   config.sides = fmt::format("{} {} {} {} -> {} {}", source.endpoint(), described->arn, described->id,
                              base::micros_of(described->created), file_of(context.config.target.path), spec.target);
-  config.name = "command-" + spec.target;
+  // A table of SQLite may have any name; this one is of files.
+  config.name = fmt::format("command-{:016x}", item::hash_of(spec.target, 0).high);
   watermark.emplace(*target, context.clock, context.log, spec.source,
                     described->stream_enabled ? described->stream_arn : "");
   co_await watermark->look();
@@ -148,7 +152,7 @@ Task<Result<>> verify_table(Context& context, Source& source, Targets& targets, 
   verifier.emplace(std::move(config), source.dynamodb(), *target, *watermark, disk, context.state_worker, context.clock,
                    rng.fork(), context.log);
   base::TaskGroup group(context.executor);
-  group.start(tick(context, spec.source, *verifier));
+  group.start(tick(context, spec.source, described->item_count, *verifier));
   const auto run = [](verify::Verifier& each, std::optional<verify::Report>& out) -> Task<Result<>> {
     Result<verify::Report> found = co_await each.run();
     if (!found) co_return fail(found.error());
@@ -168,39 +172,42 @@ Task<Result<>> verify_tables(Context& context, Source& source, Targets& targets,
   co_return Result<>();
 }
 
+Task<Result<>> drive(Context& context, Totals& totals, Ending& ending) {
+  if (context.config.target.scheme == Scheme::File) {
+    co_return fail(ErrorKind::Usage, "verify: a file cannot be compared; the target is a sqlite: file or a table");
+  }
+  base::Rng rng(random_seed());
+  Result<std::unique_ptr<Source>> source =
+      Source::connect(context.config.source, context.executor, context.clock, rng.fork(), context.log);
+  if (!source) co_return fail(source.error());
+  Result<std::vector<move::TableSpec>> tables =
+      co_await expand_tables((*source)->dynamodb(), context.config.tables, context.config.target.scheme);
+  if (!tables) co_return fail(tables.error());
+  ending.tables = tables->size();
+  const std::string folder = context.state_dir + "/verify/command";
+  // One `verify` at a time in one state folder: they share the working files.
+  Result<std::unique_ptr<state::RunLock>> lock = state::RunLock::take(folder);
+  if (!lock) co_return fail(lock.error());
+  Result<std::unique_ptr<state::PosixDisk>> disk = state::PosixDisk::open(folder);
+  if (!disk) co_return fail(disk.error());
+  // Reading needs no L, and sees items of either way.
+  context.config.dynamodb_target.guarded = true;
+  Result<std::unique_ptr<Targets>> targets =
+      Targets::connect(context.config, context.target_worker, context.executor, context.clock, rng.fork(), context.log);
+  if (!targets) co_return fail(targets.error());
+  co_return co_await verify_tables(context, **source, **targets, **disk, *tables, rng, totals);
+}
+
 }  // namespace
 
 Task<Ending> run_verify(Context context) {
   Ending ending;
   ending.tables = context.config.tables.size();
   ending.more = figures({});
-  const auto ended = [&ending](base::Error error) { return ending.result = fail(std::move(error)), ending; };
-  if (context.config.target.scheme == Scheme::File) {
-    co_return ended({ErrorKind::Usage, "verify: a file cannot be compared; the target is a sqlite: file or a table"});
-  }
-  base::Rng rng(random_seed());
-  Result<std::unique_ptr<Source>> source =
-      Source::connect(context.config.source, context.executor, context.clock, rng.fork(), context.log);
-  if (!source) co_return ended(source.error());
-  Result<std::vector<move::TableSpec>> tables =
-      co_await expand_tables((*source)->dynamodb(), context.config.tables, context.config.target.scheme);
-  if (!tables) co_return ended(tables.error());
-  ending.tables = tables->size();
-  const std::string folder = context.state_dir + "/verify/command";
-  // One `verify` at a time in one state folder: they share the working files.
-  Result<std::unique_ptr<state::RunLock>> lock = state::RunLock::take(folder);
-  if (!lock) co_return ended(lock.error());
-  Result<std::unique_ptr<state::PosixDisk>> disk = state::PosixDisk::open(folder);
-  if (!disk) co_return ended(disk.error());
-  // Reading needs no L, and sees items of either way.
-  context.config.dynamodb_target.guarded = true;
-  Result<std::unique_ptr<Targets>> targets =
-      Targets::connect(context.config, context.target_worker, context.executor, context.clock, rng.fork(), context.log);
-  if (!targets) co_return ended(targets.error());
   Totals totals;
   base::TaskGroup group(context.executor);
   group.start(stop_by_signal(context));
-  ending.result = co_await group.run_beside(verify_tables(context, **source, **targets, **disk, *tables, rng, totals));
+  ending.result = co_await group.run_beside(drive(context, totals, ending));
   ending.results = totals.results;
   const verify::Report& sum = totals.sum;
   ending.more = figures(sum);

@@ -42,8 +42,11 @@ std::string Endpoint::to_string() const { return (tls ? "https://" : "http://") 
 
 base::Result<Endpoint> parse_endpoint(std::string_view text) {
   const auto wrong = [&](std::string_view why) {
-    return base::fail(base::ErrorKind::Usage, "endpoint \"" + std::string(text) + "\": " + std::string(why) +
-                                                  "; expected http(s)://host[:port]");
+    // What stands before an @ may be a secret.
+    const std::size_t at = text.rfind('@');
+    const std::string shown = at == std::string_view::npos ? std::string(text) : "…" + std::string(text.substr(at));
+    return base::fail(base::ErrorKind::Usage,
+                      "endpoint \"" + shown + "\": " + std::string(why) + "; expected http(s)://host[:port]");
   };
   Endpoint endpoint;
   std::string_view rest = text;

@@ -153,16 +153,15 @@ base::Result<> check_keys(const item::KeySchema& key, Dialect dialect) {
   MOVEOUT_ASSERT(dialect == Dialect::Sqlite);
   const auto refuse = [](const std::string& name, const std::string& why) {
     return base::fail(ErrorKind::Usage, "key attribute \"" + name + "\" cannot be a column in SQLite: " + why +
-                                            "; rename it, for instance transform: [{rename: {" + name + ": " + name +
-                                            "_key}}]");
+                                            ". It would have to be renamed on its way (transform), which this version "
+                                            "does not do");
   };
   std::vector<const item::KeyAttribute*> attributes{&key.partition};
   if (key.sort) attributes.push_back(&*key.sort);
   for (const item::KeyAttribute* attribute : attributes) {
     if (is_ours(folded(attribute->name))) return refuse(attribute->name, "moveout needs that name for itself");
     if (attribute->name.find('\0') != std::string::npos) {
-      return base::fail(ErrorKind::Usage,
-                        "a key attribute's name holds U+0000: it cannot be a column in SQLite; rename it");
+      return base::fail(ErrorKind::Usage, "a key attribute's name holds U+0000: it cannot be a column in SQLite");
     }
   }
   if (key.sort && folded(key.partition.name) == folded(key.sort->name)) {

@@ -44,8 +44,10 @@ base::Result<std::unique_ptr<RunLock>> RunLock::take(const std::string& folder) 
   std::error_code ec;
   const bool made = std::filesystem::create_directories(folder, ec);
   if (ec) return base::fail(error_of(ec.value(), "cannot make the state folder " + folder));
-  // It holds item data: nobody else may look into it.
-  if (made && chmod(folder.c_str(), 0700) != 0) {
+  // It holds item data: nobody else may look into it. A folder that was there with other things keeps its mode; what is
+  // made in it is closed to others all the same.
+  const bool empty = !made && std::filesystem::is_empty(folder, ec) && !ec;
+  if ((made || empty) && chmod(folder.c_str(), 0700) != 0) {
     return base::fail(error_of(errno, "cannot protect the state folder " + folder));
   }
   const int fd = ::open(path_of(folder).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);

@@ -29,6 +29,8 @@ ErrorKind kind_of(int number) {
     case EIO:
     case EFBIG:
       return ErrorKind::DiskFull;
+    case EPIPE:  // the process that reads what we write has gone
+      return ErrorKind::EndpointDown;
     default:
       return ErrorKind::Usage;
   }
