@@ -150,7 +150,9 @@ std::string status_text(const json::object& status) {
     text += fmt::format("  {}: {}", table.at("table").as_string().c_str(), table.at("phase").as_string().c_str());
     for (const auto& member : table) {
       if (member.key() == "table" || member.key() == "phase") continue;
-      text += fmt::format(", {} {}", std::string(member.key()), json::serialize(member.value()));
+      const json::value& value = member.value();
+      text += fmt::format(", {} {}", std::string(member.key()),
+                          value.is_double() ? fmt::format("{:.0f}", value.as_double()) : json::serialize(value));
     }
     text += "\n";
   }
