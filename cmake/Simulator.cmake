@@ -28,7 +28,7 @@ moveout_sim(sim_replay 2 --replay ${MOVEOUT_SIM_REPLAY})
 # there is the list.
 if(MOVEOUT_MUTANTS)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/docs/proof.md)
-  file(STRINGS ${CMAKE_SOURCE_DIR}/docs/proof.md rows REGEX "^\\| `[a-z_]+` \\| [0-9]+ \\|")
+  file(STRINGS ${CMAKE_SOURCE_DIR}/docs/proof.md rows REGEX "^\\| `[a-z0-9_]+` \\| [0-9]+ \\|")
   set(names "")
   foreach(row IN LISTS rows)
     string(REGEX MATCH "`([a-z_]+)` \\| ([0-9]+)" found "${row}")
