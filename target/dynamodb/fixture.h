@@ -1,6 +1,8 @@
 // TargetFixture: a DynamoDbTarget over a script of answers, with a clock that the test moves. For tests.
 #pragma once
 
+#include <doctest/doctest.h>
+
 #include <memory>
 #include <string>
 
