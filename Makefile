@@ -7,7 +7,7 @@ export MOVEOUT_CACHE := $(CACHE)
 export CCACHE_BASEDIR := $(CURDIR)
 export CCACHE_NOHASHDIR := 1
 
-.PHONY: moveout setup demo test test-long bench format clean
+.PHONY: moveout setup demo demo-dynamodb test test-long bench format clean
 
 ## make: build/moveout, optimised, with every part switched on
 moveout:
@@ -23,6 +23,11 @@ setup:
 demo: moveout
 	@tools/setup
 	@test/demo/run
+
+## make demo-dynamodb: the same into a table of another server of the DynamoDB API, with nothing added to its items
+demo-dynamodb: moveout
+	@tools/setup
+	@test/demo/run --to dynamodb-local
 
 ## make test: the tree's rules, every test, the simulator, sanitizers, real servers
 test:

@@ -1,9 +1,10 @@
-"""A live DynamoDB table moves into an SQLite file while an application writes to it. See docs/demo.md.
+"""A live DynamoDB table moves into an SQLite file, or into another DynamoDB API, while an application writes to it. See docs/demo.md.
 
-usage: test/demo/run [--items N] [--folder DIR]
+usage: test/demo/run [--to sqlite|dynamodb-local|dynalite] [--items N] [--folder DIR]
 """
 
 import argparse
+import base64
 import json
 import os
 import pathlib
@@ -12,12 +13,13 @@ import sqlite3
 import sys
 import threading
 import time
+from contextlib import contextmanager
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from harness import compare, tables  # noqa: E402
 from harness.moveout import BINARY, Moveout  # noqa: E402
-from harness.servers import dynamodb_local  # noqa: E402
+from harness.servers import dynalite, dynamodb_local  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SCHEMA = (("order", "S"), ("line", "N"))
@@ -107,74 +109,127 @@ def killed_in_the_middle(move, items):
     return done
 
 
-def show(path, found, done, writer, rollovers):
+class IntoSqlite:
+    """The file `orders.db`."""
+
+    words = "an SQLite file"
+    second_reader = "Python, boto3 and sqlite3"
+
+    def __init__(self, folder):
+        self._path = folder / "orders.db"
+        self.url, self.shown = f"sqlite:{self._path}", "sqlite:orders.db"
+
+    def compare(self, client):
+        return compare.compare(client, TABLE, self._path)
+
+    def show(self):
+        query = 'SELECT "order", "line", "customer", "total", "attributes" FROM "orders" LIMIT 3'
+        with sqlite3.connect(f"file:{self._path}?mode=ro", uri=True) as db:
+            rows = db.execute(query).fetchall()
+            count = db.execute('SELECT count(*) FROM "orders"').fetchone()[0]
+        print(f"""The result: an SQLite file, {self._path} ({self._path.stat().st_size / 1e6:.1f} MB), {count:,} rows
+  sqlite3 {self._path} '{query}'""")
+        for row in rows:
+            print("    " + " | ".join(str(v) if v is None or len(str(v)) < 60 else str(v)[:57] + "…" for v in row))
+
+
+class IntoDynamoDb:
+    """A table `orders_2` of another server of the DynamoDB API."""
+
+    second_reader = "Python and boto3"
+    TARGET = f"{TABLE}_2"
+
+    def __init__(self, server, words):
+        self._server, self.words = server, words
+        self.url, self.shown = server.url(self.TARGET), f"\"dynamodb://us-east-1/{self.TARGET}?endpoint={server.endpoint}\""
+
+    def compare(self, client):
+        return compare.compare_tables(client, TABLE, self._server.client(), self.TARGET)
+
+    def show(self):
+        client = self._server.client()
+        print(f"The result: a table \"{self.TARGET}\" of {self.words}, with the user's items and nothing of moveout's")
+        for item in client.scan(TableName=self.TARGET, Limit=3)["Items"]:
+            key = {name: item.pop(name) for name, _ in SCHEMA}
+            text = json.dumps({**key, **item}, ensure_ascii=False, default=lambda b: base64.b64encode(b).decode())
+            print("    " + (text if len(text) < 120 else text[:117] + "…"))
+
+
+@contextmanager
+def destination(kind, folder):
+    if kind == "sqlite":
+        yield IntoSqlite(folder)
+        return
+    words = "a second DynamoDB Local" if kind == "dynamodb-local" else "dynalite, another server of the DynamoDB API"
+    say(f"starting {words}, for the target")
+    with dynamodb_local() if kind == "dynamodb-local" else dynalite() as server:
+        yield IntoDynamoDb(server, words)
+
+
+def show(into, found, done, writer, rollovers):
     copied = max((e["consumed_rcu"] for e in done.events if e["event"] == "progress"), default=0)
-    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
-        rows = db.execute('SELECT "order", "line", "customer", "total", "attributes" FROM "orders" LIMIT 3').fetchall()
-        count = db.execute('SELECT count(*) FROM "orders"').fetchone()[0]
     say()
     print(f"""What happened
   the application wrote {sum(writer.values()):,} times during the move ({writer['put']:,} puts, {writer['update']:,} updates, {writer['delete']:,} deletes)
   the stream's shards were replaced {rollovers} times; moveout was killed once and went on where it was
   read capacity used: {copied:,.0f} RCU, in {time.monotonic() - BEGAN:.0f} s in all
-
-The result: an SQLite file, {path} ({path.stat().st_size / 1e6:.1f} MB), {count:,} rows
-  sqlite3 {path} 'SELECT "order", "line", "customer", "total", "attributes" FROM "orders" LIMIT 3'""")
-    for row in rows:
-        print("    " + " | ".join(str(v) if v is None or len(str(v)) < 60 else str(v)[:57] + "…" for v in row))
-    print(f"""
-Compared once more, by another program (Python, boto3 and sqlite3; none of moveout's code): {found}
 """)
+    into.show()
+    print(f"""
+Compared once more, by another program ({into.second_reader}; none of moveout's code): {found}
+""")
+
+
+def move_live(dynamodb, into, folder, items):
+    client = dynamodb.client()
+    tables.create_table(client, TABLE, SCHEMA, stream=None)
+    say(f"filling the table \"{TABLE}\" with {items:,} items of every type")
+    tables.fill(client, TABLE, items, SCHEMA)
+    program = Moveout(folder, dynamodb.environment())
+
+    def move():
+        # The ceiling stretches the copy of a small table to a few seconds, so that there is something to see and to kill.
+        return program.start("run", "--from", dynamodb.url(TABLE), "--to", into.url, "--until", "in-sync", "--max-rcu", "100")
+
+    say("an application starts to write to it: puts, updates and deletes without pause")
+    say(f"moveout run --from dynamodb://us-east-1/{TABLE} --to {into.shown} --until in-sync")
+    with tables.LiveWriter(dynamodb.client, TABLE, SCHEMA, items, threads=2, rate=60) as writer, \
+            Rollovers(dynamodb, every=4) as rollovers:
+        killed_in_the_middle(move, items)
+        say("  the same command again: it goes on from its checkpoints")
+        running = move()
+        narrator = Narrator(running, items)
+        running.wait_for_phase("verify", timeout=100)
+        time.sleep(3)
+        say("  the application stops writing, so that there is a last write to be in sync with")
+        wrote = writer.stop()
+    done = running.finish(timeout=100)
+    narrator.stop()
+    if done.exit_code != 0:
+        sys.exit(f"the move did not end in sync:\n{done}")
+    found = into.compare(client)
+    show(into, found, done, wrote, rollovers.count)
+    (folder / "events.json").write_text("\n".join(json.dumps(event) for event in done.events))
+    if not found.equal or done.result["items"] != found.items:
+        sys.exit(f"moveout said {done.result['items']} items are in sync; the comparison says {found}")
+    print(f"in sync: {found.items} items, {len(found.missing)} missing, {len(found.extra)} extra, {len(found.different)} different")
 
 
 def main():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--to", choices=("sqlite", "dynamodb-local", "dynalite"), default="sqlite")
     options.add_argument("--items", type=int, default=20_000)
     options.add_argument("--folder", type=pathlib.Path, default=ROOT / "demo-out")
     options = options.parse_args()
     folder = options.folder.resolve()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    path = folder / "orders.db"
-
     say("starting DynamoDB Local, Amazon's own stand-in for DynamoDB")
-    with dynamodb_local() as dynamodb:
-        client = dynamodb.client()
-        tables.create_table(client, TABLE, SCHEMA, stream=None)
-        say(f"filling the table \"{TABLE}\" with {options.items:,} items of every type")
-        tables.fill(client, TABLE, options.items, SCHEMA)
-        program = Moveout(folder, dynamodb.environment())
-
-        def move():
-            # The ceiling stretches the copy of a small table to a few seconds, so that there is something to see and to kill.
-            return program.start("run", "--from", dynamodb.url(TABLE), "--to", f"sqlite:{path}", "--until", "in-sync",
-                                 "--max-rcu", "100")
-
-        say("an application starts to write to it: puts, updates and deletes without pause")
-        say(f"moveout run --from dynamodb://us-east-1/{TABLE} --to sqlite:orders.db --until in-sync")
-        with tables.LiveWriter(dynamodb.client, TABLE, SCHEMA, options.items, threads=2, rate=60) as writer, \
-                Rollovers(dynamodb, every=4) as rollovers:
-            killed_in_the_middle(move, options.items)
-            say("  the same command again: it goes on from its checkpoints")
-            running = move()
-            narrator = Narrator(running, options.items)
-            running.wait_for_phase("verify", timeout=100)
-            time.sleep(3)
-            say("  the application stops writing, so that there is a last write to be in sync with")
-            wrote = writer.stop()
-        done = running.finish(timeout=100)
-        narrator.stop()
-        if done.exit_code != 0:
-            sys.exit(f"the move did not end in sync:\n{done}")
-        found = compare.compare(client, TABLE, path)
-        show(path, found, done, wrote, rollovers.count)
-        (folder / "events.json").write_text("\n".join(json.dumps(event) for event in done.events))
-        if not found.equal or done.result["items"] != found.items:
-            sys.exit(f"moveout said {done.result['items']} items are in sync; the comparison says {found}")
-        print(f"in sync: {found.items} items, {len(found.missing)} missing, {len(found.extra)} extra, {len(found.different)} different")
+    with dynamodb_local() as dynamodb, destination(options.to, folder) as into:
+        move_live(dynamodb, into, folder, options.items)
 
 
 if __name__ == "__main__":
     if not os.access(BINARY, os.X_OK):
-        sys.exit(f"{BINARY} is not built; `make demo` builds it")
+        sys.exit(f"{BINARY} is not built; `make` builds it")
     main()
