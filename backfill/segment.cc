@@ -2,27 +2,14 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <cmath>
+
+#include "backfill/words.h"
 
 namespace moveout::backfill {
 namespace {
 
 constexpr std::string_view kPrefix = "segment/";
-
-// One word up to the next space or line end, taken off `text`.
-std::string_view word(std::string_view* text) {
-  const std::size_t end = std::min(text->find_first_of(" \n"), text->size());
-  const std::string_view taken = text->substr(0, end);
-  text->remove_prefix(std::min(end + 1, text->size()));
-  return taken;
-}
-
-template <class T>
-bool number(std::string_view text, T* out) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *out);
-  return error == std::errc() && end == text.data() + text.size() && !text.empty();
-}
 
 }  // namespace
 
