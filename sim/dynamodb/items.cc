@@ -4,6 +4,7 @@
 #include <cmath>
 #include <set>
 
+#include "sim/dynamodb/expressions.h"
 #include "sim/dynamodb/server.h"
 
 namespace moveout::sim {
@@ -42,81 +43,93 @@ Api<item::Item> checked_item(const item::KeySchema& schema, const json::value* v
 
 }  // namespace
 
+// A write of one item: its condition is looked at and it is written in one step. `change`: what stands (null: nothing)
+// → what stands afterwards.
+Api<std::string> Server::write_one(
+    const Object& args, Table& table, const item::Key& key,
+    const std::function<Api<std::optional<item::Item>>(const item::Item*, Expressions&)>& change) {
+  auto wanted = string_arg(args, "ReturnValues", "NONE");
+  if (!wanted) return wanted;
+  if (*wanted != "NONE" && *wanted != "ALL_OLD") return refuse("ValidationException", "ReturnValues: NONE or ALL_OLD");
+  const Text old = table.get(key);
+  std::optional<item::Item> standing;
+  if (old) standing = *item::parse_item(*old);
+  Expressions expressions(args);
+  auto holds = expressions.holds(standing ? &*standing : nullptr);
+  if (!holds) return std::unexpected(holds.error());
+  auto next = change(standing ? &*standing : nullptr, expressions);
+  if (!next) return std::unexpected(next.error());
+  if (auto used = expressions.all_used(); !used) return used;
+  if (!*holds) return refuse("ConditionalCheckFailedException", "The conditional request failed");
+  if (*next && item::item_size(**next) > item::kItemBytesMax) {
+    return refuse("ValidationException", "Item size has exceeded the maximum allowed size");
+  }
+  if (*next) {
+    table.put(**next);
+  } else {
+    table.erase(key);
+  }
+  return *wanted == "ALL_OLD" && old ? fmt::format(R"({{"Attributes":{}}})", *old) : std::string("{}");
+}
+
 Api<std::string> Server::put_item(const Object& args) {
-  if (auto known = check_members(args, {"TableName", "Item", "ReturnValues", "ReturnConsumedCapacity"}); !known) {
-    return known;
-  }
-  auto table = table_of(args);
-  if (!table) return std::unexpected(table.error());
-  auto item = checked_item((*table)->spec().key, args.if_contains("Item"));
-  if (!item) return std::unexpected(item.error());
-  auto wanted = string_arg(args, "ReturnValues", "NONE");
-  if (!wanted) return wanted;
-  if (*wanted != "NONE" && *wanted != "ALL_OLD") return refuse("ValidationException", "ReturnValues: NONE or ALL_OLD");
-  const Text old = (*table)->get(item::Key::of((*table)->spec().key, *item));
-  (*table)->put(*item);
-  return *wanted == "ALL_OLD" && old ? fmt::format(R"({{"Attributes":{}}})", *old) : std::string("{}");
-}
-
-Api<std::string> Server::delete_item(const Object& args) {
-  if (auto known = check_members(args, {"TableName", "Key", "ReturnValues", "ReturnConsumedCapacity"}); !known) {
-    return known;
-  }
-  auto table = table_of(args);
-  if (!table) return std::unexpected(table.error());
-  auto attributes = item_arg(args.if_contains("Key"), "Key");
-  if (!attributes) return std::unexpected(attributes.error());
-  auto key = whole_key((*table)->spec().key, *attributes, true);
-  if (!key) return std::unexpected(key.error());
-  auto wanted = string_arg(args, "ReturnValues", "NONE");
-  if (!wanted) return wanted;
-  if (*wanted != "NONE" && *wanted != "ALL_OLD") return refuse("ValidationException", "ReturnValues: NONE or ALL_OLD");
-  const Text old = (*table)->get(*key);
-  (*table)->erase(*key);
-  return *wanted == "ALL_OLD" && old ? fmt::format(R"({{"Attributes":{}}})", *old) : std::string("{}");
-}
-
-// `SET #name = :value` alone: what the wire suite needs, no more.
-Api<std::string> Server::update_item(const Object& args) {
-  if (auto known = check_members(
-          args, {"TableName", "Key", "UpdateExpression", "ExpressionAttributeNames", "ExpressionAttributeValues"});
+  if (auto known =
+          check_members(args, {"TableName", "Item", "ReturnValues", "ReturnConsumedCapacity", "ConditionExpression",
+                               "ExpressionAttributeNames", "ExpressionAttributeValues"});
       !known) {
     return known;
   }
-  auto table = table_of(args);
+  auto table = active_table_of(args);
+  if (!table) return std::unexpected(table.error());
+  auto item = checked_item((*table)->spec().key, args.if_contains("Item"));
+  if (!item) return std::unexpected(item.error());
+  return write_one(args, **table, item::Key::of((*table)->spec().key, *item), [&item](const item::Item*, Expressions&) {
+    return Api<std::optional<item::Item>>(std::move(*item));
+  });
+}
+
+Api<std::string> Server::delete_item(const Object& args) {
+  if (auto known =
+          check_members(args, {"TableName", "Key", "ReturnValues", "ReturnConsumedCapacity", "ConditionExpression",
+                               "ExpressionAttributeNames", "ExpressionAttributeValues"});
+      !known) {
+    return known;
+  }
+  auto table = active_table_of(args);
   if (!table) return std::unexpected(table.error());
   auto attributes = item_arg(args.if_contains("Key"), "Key");
   if (!attributes) return std::unexpected(attributes.error());
   auto key = whole_key((*table)->spec().key, *attributes, true);
   if (!key) return std::unexpected(key.error());
-  auto expression = string_arg(args, "UpdateExpression", "");
-  if (!expression) return expression;
-  constexpr std::string_view kSet = "SET #a = :v";
-  const json::value* names = args.if_contains("ExpressionAttributeNames");
-  const json::value* values = args.if_contains("ExpressionAttributeValues");
-  if (*expression != kSet || names == nullptr || !names->is_object() || values == nullptr || !values->is_object()) {
-    return refuse("ValidationException", "the simulated server knows the UpdateExpression SET #a = :v alone");
+  return write_one(args, **table, *key,
+                   [](const item::Item*, Expressions&) { return Api<std::optional<item::Item>>(std::nullopt); });
+}
+
+Api<std::string> Server::update_item(const Object& args) {
+  if (auto known = check_members(args, {"TableName", "Key", "UpdateExpression", "ConditionExpression",
+                                        "ExpressionAttributeNames", "ExpressionAttributeValues"});
+      !known) {
+    return known;
   }
-  auto name = string_arg(names->as_object(), "#a", "");
-  const json::value* raw = values->as_object().if_contains(":v");
-  if (!name) return name;
-  if (name->empty() || raw == nullptr) return refuse("ValidationException", "#a or :v is not defined");
-  auto value = item::parse_value(json::serialize(*raw));
-  if (!value) return refuse("ValidationException", value.error().what);
-  if (attributes->contains(*name))
-    return refuse("ValidationException", "Cannot update attribute. This attribute is part of the key");
-  item::Item item = *attributes;
-  if (const Text old = (*table)->get(*key)) item = *item::parse_item(*old);
-  item[*name] = std::move(*value);
-  (*table)->put(item);
-  return std::string("{}");
+  auto table = active_table_of(args);
+  if (!table) return std::unexpected(table.error());
+  auto attributes = item_arg(args.if_contains("Key"), "Key");
+  if (!attributes) return std::unexpected(attributes.error());
+  auto key = whole_key((*table)->spec().key, *attributes, true);
+  if (!key) return std::unexpected(key.error());
+  return write_one(args, **table, *key, [&](const item::Item* standing, Expressions& expressions) {
+    item::Item next = standing != nullptr ? *standing : *attributes;
+    auto updated = expressions.update(next, (*table)->spec().key);
+    if (!updated) return Api<std::optional<item::Item>>(std::unexpected(updated.error()));
+    return Api<std::optional<item::Item>>(std::move(next));
+  });
 }
 
 Api<std::string> Server::get_item(const Object& args) {
   if (auto known = check_members(args, {"TableName", "Key", "ConsistentRead", "ReturnConsumedCapacity"}); !known) {
     return known;
   }
-  auto table = table_of(args);
+  auto table = active_table_of(args);
   if (!table) return std::unexpected(table.error());
   auto attributes = item_arg(args.if_contains("Key"), "Key");
   if (!attributes) return std::unexpected(attributes.error());
@@ -143,8 +156,9 @@ Api<std::string> Server::batch_get_item(const Object& args) {
     return refuse("ValidationException", "RequestItems: a map of one table");
   }
   const auto& [table_name, ask] = *requests->as_object().begin();
-  Table* table = find(std::string_view(table_name.data(), table_name.size()));
-  if (table == nullptr) return refuse("ResourceNotFoundException", "Requested resource not found");
+  auto found_table = active(find(std::string_view(table_name.data(), table_name.size())));
+  if (!found_table) return std::unexpected(found_table.error());
+  Table* table = *found_table;
   if (!ask.is_object()) return refuse("SerializationException", "KeysAndAttributes must be a map");
   if (auto known = check_members(ask.as_object(), {"Keys", "ConsistentRead"}); !known) return known;
   auto consistent = bool_arg(ask.as_object(), "ConsistentRead", false);
@@ -195,8 +209,9 @@ Api<std::string> Server::batch_write_item(const Object& args) {
     return refuse("ValidationException", "RequestItems: a map of one table");
   }
   const auto& [table_name, writes] = *requests->as_object().begin();
-  Table* table = find(std::string_view(table_name.data(), table_name.size()));
-  if (table == nullptr) return refuse("ResourceNotFoundException", "Requested resource not found");
+  auto found_table = active(find(std::string_view(table_name.data(), table_name.size())));
+  if (!found_table) return std::unexpected(found_table.error());
+  Table* table = *found_table;
   if (!writes.is_array() || writes.as_array().empty() || writes.as_array().size() > kBatchWriteMax) {
     return refuse("ValidationException", "1 to 25 writes");
   }
@@ -240,7 +255,7 @@ Api<std::string> Server::scan(const Object& args) {
       !known) {
     return known;
   }
-  auto table = table_of(args);
+  auto table = active_table_of(args);
   if (!table) return std::unexpected(table.error());
   auto segment = int_arg(args, "Segment", -1);
   auto total = int_arg(args, "TotalSegments", -1);

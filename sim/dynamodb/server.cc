@@ -50,6 +50,8 @@ const std::map<std::string, Server::Operation, std::less<>>& Server::operations(
       {"ListTables", &Server::list_tables},
       {"DescribeTimeToLive", &Server::describe_ttl},
       {"UpdateTimeToLive", &Server::update_ttl},
+      {"TagResource", &Server::tag_resource},
+      {"ListTagsOfResource", &Server::list_tags},
       {"PutItem", &Server::put_item},
       {"DeleteItem", &Server::delete_item},
       {"UpdateItem", &Server::update_item},

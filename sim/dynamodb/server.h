@@ -23,6 +23,7 @@ struct ServerOptions {
   std::size_t page_items = 1'000'000;  // … at most so many
   Micros stale_max{2'000'000};         // how old an eventually consistent read may be
   Micros enabling_max{5'000'000};      // ENABLING → ENABLED
+  Micros creating_max{0};              // a table or an index is CREATING
   bool float_times = false;            // ApproximateCreationDateTime as 1767225600.0
   bool capital_message = false;        // "Message" instead of "message" in error bodies
   bool knows_capacity = true;          // false: ReturnConsumedCapacity is refused, as by some stand-ins
@@ -46,6 +47,8 @@ struct Identity {
   Micros expires{INT64_MAX};
   std::set<std::string> denied;  // actions, for instance "GetRecords"
 };
+
+class Expressions;
 
 class Server {
  public:
@@ -79,7 +82,17 @@ class Server {
   Api<std::string> list_tables(const Object& args);
   Api<std::string> describe_ttl(const Object& args);
   Api<std::string> update_ttl(const Object& args);
+  // shape.cc: what a table has beside its items
+  Api<std::string> tag_resource(const Object& args);
+  Api<std::string> list_tags(const Object& args);
+  Api<std::string> add_index(const Object& args, Table& table);
+  Api<Trimmings> trimmings_of(const Object& args);
+  void describe_trimmings(Table& table, Object& out);
+  Micros creating();
   // items.cc
+  Api<std::string> write_one(
+      const Object& args, Table& table, const item::Key& key,
+      const std::function<Api<std::optional<item::Item>>(const item::Item*, Expressions&)>& change);
   Api<std::string> put_item(const Object& args);
   Api<std::string> delete_item(const Object& args);
   Api<std::string> update_item(const Object& args);
@@ -94,6 +107,9 @@ class Server {
   Api<std::string> get_records(const Object& args);
 
   Api<Table*> table_of(const Object& args);
+  // The same for items: a table in the making has none.
+  Api<Table*> active_table_of(const Object& args);
+  Api<Table*> active(Table* table);
   std::string describe(Table& table);
   // The state of a row that a read at this moment sees.
   Text read(const Row& row, bool consistent, Micros stale_by);

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/json.h"
 #include "item/json.h"
 #include "item/key.h"
 #include "sim/dynamodb/stream.h"
@@ -29,11 +30,26 @@ struct Row {
   Text at(Micros when) const;
 };
 
+// What a table has beside its items, as CreateTable asked for it and DescribeTable tells it.
+struct Trimmings {
+  base::json::array attributes;  // AttributeDefinitions of the indexes' keys
+  struct Index {
+    base::json::object asked;  // IndexName, KeySchema, Projection
+    bool global = false;
+    Micros active_at{0};
+  };
+  std::vector<Index> indexes;
+  std::int64_t read_units = 0, write_units = 0;  // 0: on demand
+  std::map<std::string, std::string> tags;
+};
+
 struct TableSpec {
   std::string name;
   item::KeySchema key;
   std::string ttl_attribute;  // empty: off
   StreamOptions stream;
+  Trimmings trimmings = {};
+  Micros creating{0};  // so long it is CREATING
 };
 
 // Where an item stands in a scan: by the hash of its partition key, then by its key.
@@ -64,6 +80,8 @@ class Table {
 
   void set_ttl(std::string attribute) { spec_.ttl_attribute = std::move(attribute); }
   const TableSpec& spec() const { return spec_; }
+  Trimmings& trimmings() { return spec_.trimmings; }
+  bool active(Micros now) const { return now >= created_ + spec_.creating; }
   const std::string& arn() const { return arn_; }
   const std::string& id() const { return id_; }
   Micros created() const { return created_; }

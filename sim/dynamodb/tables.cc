@@ -1,6 +1,8 @@
 // Server: the operations on tables.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "sim/dynamodb/server.h"
 
 namespace moveout::sim {
@@ -67,6 +69,16 @@ Api<Table*> Server::table_of(const Object& args) {
   return table;
 }
 
+Api<Table*> Server::active(Table* table) {
+  if (table != nullptr && table->active(scheduler_.now())) return table;
+  return refuse("ResourceNotFoundException", "Requested resource not found");
+}
+
+Api<Table*> Server::active_table_of(const Object& args) {
+  auto table = table_of(args);
+  return table ? active(*table) : table;
+}
+
 std::string Server::describe(Table& table) {
   json::object out;
   json::array schema, definitions;
@@ -77,17 +89,21 @@ std::string Server::describe(Table& table) {
   };
   add(table.spec().key.partition, "HASH");
   if (table.spec().key.sort) add(*table.spec().key.sort, "RANGE");
+  for (const json::value& each : table.trimmings().attributes) {
+    if (std::find(definitions.begin(), definitions.end(), each) == definitions.end()) definitions.push_back(each);
+  }
   out["AttributeDefinitions"] = std::move(definitions);
   out["KeySchema"] = std::move(schema);
   out["TableName"] = table.spec().name;
   const auto updating = updating_until_.find(table.id());
   out["TableStatus"] = updating != updating_until_.end() && updating->second > scheduler_.now() ? "UPDATING" : "ACTIVE";
+  if (!table.active(scheduler_.now())) out["TableStatus"] = "CREATING";
   out["CreationDateTime"] = static_cast<double>(base::micros_of(kWorldBegins + table.created())) / 1e6;
   out["TableSizeBytes"] = table.live_items() * 200;
   out["ItemCount"] = table.live_items();
   out["TableArn"] = table.arn();
   out["TableId"] = table.id();
-  out["ProvisionedThroughput"] = json::object{{"ReadCapacityUnits", 0}, {"WriteCapacityUnits", 0}};
+  describe_trimmings(table, out);
   if (Stream* stream = table.stream()) {
     out["LatestStreamArn"] = stream->arn();
     out["LatestStreamLabel"] = stream->label();
@@ -100,8 +116,9 @@ std::string Server::describe(Table& table) {
 }
 
 Api<std::string> Server::create_table(const Object& args) {
-  if (auto known = check_members(args, {"TableName", "KeySchema", "AttributeDefinitions", "BillingMode",
-                                        "ProvisionedThroughput", "StreamSpecification"});
+  if (auto known =
+          check_members(args, {"TableName", "KeySchema", "AttributeDefinitions", "BillingMode", "ProvisionedThroughput",
+                               "StreamSpecification", "LocalSecondaryIndexes", "GlobalSecondaryIndexes"});
       !known) {
     return known;
   }
@@ -113,7 +130,7 @@ Api<std::string> Server::create_table(const Object& args) {
   if (schema == nullptr || !schema->is_array() || schema->as_array().empty() || schema->as_array().size() > 2) {
     return refuse("ValidationException", "KeySchema has one or two elements");
   }
-  TableSpec spec{.name = *name, .key = {}, .ttl_attribute = {}, .stream = {}};
+  TableSpec spec{.name = *name, .key = {}, .ttl_attribute = {}, .stream = {}, .trimmings = {}};
   auto partition = key_attribute(schema->as_array()[0], args, "HASH");
   if (!partition) return std::unexpected(partition.error());
   spec.key.partition = *partition;
@@ -124,6 +141,10 @@ Api<std::string> Server::create_table(const Object& args) {
   }
   auto view = view_of(args);
   if (!view) return std::unexpected(view.error());
+  auto trimmings = trimmings_of(args);
+  if (!trimmings) return std::unexpected(trimmings.error());
+  spec.trimmings = std::move(*trimmings);
+  spec.creating = creating();
   Table& table = make_table(std::move(spec));
   if (*view) table.enable_stream(**view, scheduler_.now());
   return fmt::format(R"({{"TableDescription":{}}})", describe(table));
@@ -146,9 +167,14 @@ Api<std::string> Server::describe_table(const Object& args) {
 }
 
 Api<std::string> Server::update_table(const Object& args) {
-  if (auto known = check_members(args, {"TableName", "StreamSpecification"}); !known) return known;
+  if (auto known = check_members(
+          args, {"TableName", "StreamSpecification", "AttributeDefinitions", "GlobalSecondaryIndexUpdates"});
+      !known) {
+    return known;
+  }
   auto table = table_of(args);
   if (!table) return std::unexpected(table.error());
+  if (args.contains("GlobalSecondaryIndexUpdates")) return add_index(args, **table);
   auto view = view_of(args);
   if (!view) return std::unexpected(view.error());
   if (auto busy = updating_until_.find((*table)->id());
