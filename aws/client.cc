@@ -42,6 +42,7 @@ std::optional<Millis> retry_after_of(const http::Headers& headers) {
 struct Attempt {
   Verdict verdict;
   std::shared_ptr<const std::string> body;  // of a success
+  http::Headers headers;                    // of a REST call's success
   std::optional<Millis> retry_after;
   sigv4::Credentials credentials;  // it was signed with
 };
@@ -66,6 +67,7 @@ struct Call {
   std::string operation;
   std::string body;
   CallOptions options;
+  std::optional<RestCall> rest;
   base::Backoff transient;
   base::Backoff throttled;
   base::Backoff refused;
@@ -91,6 +93,8 @@ struct Client::State {
 
   base::Task<Attempt> attempt(Call& call);
   Attempt read(Call& call, http::Response response);
+  Attempt read_rest(Call& call, http::Response response);
+  base::Task<base::Result<Answer>> run(Call& call);
   // Nothing: try again after `wait`. Else the call's error.
   std::optional<base::Error> decide(Call& call, const Attempt& attempt, Micros* wait);
   std::optional<base::Error> renew_credentials(Call& call, const Attempt& attempt);
@@ -123,12 +127,16 @@ base::Task<Attempt> Client::State::attempt(Call& call) {
   latest = *keys;
 
   http::Request request;
-  request.endpoint = config.endpoint;
+  if (call.rest) {
+    request = call.rest->request;
+  } else {
+    request.endpoint = config.endpoint;
+    request.headers.add("Content-Type", config.content_type);
+    request.headers.add("X-Amz-Target", config.target_prefix + "." + call.operation);
+    request.headers.add("Accept-Encoding", config.accept_gzip ? "gzip" : "identity");
+    request.body = call.body;
+  }
   request.timeout = config.timeout;
-  request.headers.add("Content-Type", config.content_type);
-  request.headers.add("X-Amz-Target", config.target_prefix + "." + call.operation);
-  request.headers.add("Accept-Encoding", config.accept_gzip ? "gzip" : "identity");
-  request.body = call.body;
   if (call.options.permit != nullptr && !call.options.permit->may_sign()) {
     co_return failed(Fault::Definite, ErrorKind::Conflict, "this process may not sign a write now");
   }
@@ -140,7 +148,7 @@ base::Task<Attempt> Client::State::attempt(Call& call) {
   base::Result<http::Response> response = co_await transport.send(std::move(request));
   Attempt result;
   if (response) {
-    result = read(call, std::move(*response));
+    result = call.rest ? read_rest(call, std::move(*response)) : read(call, std::move(*response));
   } else {
     switch (response.error().kind) {
       case ErrorKind::Unavailable:
@@ -198,6 +206,30 @@ Attempt Client::State::read(Call& call, http::Response response) {
       return refuse(fault, checked.error().kind, where + ": " + checked.error().what);
     }
   }
+  return attempt;
+}
+
+// The bytes are the object's own, whatever its headers say of a coding.
+Attempt Client::State::read_rest(Call& call, http::Response response) {
+  Attempt attempt;
+  attempt.retry_after = retry_after_of(response.headers);
+  if (response.status < 200 || response.status > 299) {
+    attempt.verdict = judge(response, read_xml_error(response), context(call));
+    return attempt;
+  }
+  if (call.rest->check) {
+    const base::Result<> checked = call.rest->check(response);
+    if (!checked) {
+      const Fault fault = checked.error().kind == ErrorKind::Corrupt ? Fault::Malformed : Fault::Definite;
+      attempt.verdict = {
+          fault,
+          {checked.error().kind, fmt::format("{} at {}: {}", call.operation, endpoint, checked.error().what)},
+          {}};
+      return attempt;
+    }
+  }
+  attempt.body = std::move(response.body);
+  attempt.headers = std::move(response.headers);
   return attempt;
 }
 
@@ -375,16 +407,27 @@ base::Task<base::Result<Answer>> Client::call(std::string operation, std::string
 base::Task<base::Result<Answer>> Client::call(std::string operation, std::string body, CallOptions options) {
   State& state = *state_;
   Call call(std::move(operation), std::move(body), std::move(options), state.config.retry, state.rng);
+  co_return co_await state.run(call);
+}
+
+base::Task<base::Result<Answer>> Client::call(std::string operation, RestCall rest, CallOptions options) {
+  State& state = *state_;
+  Call call(std::move(operation), {}, std::move(options), state.config.retry, state.rng);
+  call.rest = std::move(rest);
+  co_return co_await state.run(call);
+}
+
+base::Task<base::Result<Answer>> Client::State::run(Call& call) {
   for (;;) {
-    Attempt attempt = co_await state.attempt(call);
-    if (attempt.verdict.fault == Fault::None) {
-      state.succeeded(call);
-      co_return Answer{std::move(attempt.body), call.attempts};
+    Attempt result = co_await attempt(call);
+    if (result.verdict.fault == Fault::None) {
+      succeeded(call);
+      co_return Answer{std::move(result.body), call.attempts, std::move(result.headers)};
     }
     Micros wait(0);
-    std::optional<base::Error> error = state.decide(call, attempt, &wait);
+    std::optional<base::Error> error = decide(call, result, &wait);
     if (error) co_return base::fail(std::move(*error));
-    if (wait > Micros(0)) co_await state.clock.sleep_for(wait);
+    if (wait > Micros(0)) co_await clock.sleep_for(wait);
   }
 }
 

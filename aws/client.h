@@ -1,4 +1,4 @@
-// Client: one AWS JSON service at one endpoint: signs, sends, checks, understands errors, retries what is harmless to
+// Client: one AWS service at one endpoint: signs, sends, checks, understands errors, retries what is harmless to
 // retry.
 #pragma once
 
@@ -47,6 +47,15 @@ struct ClientConfig {
 struct Answer {
   std::shared_ptr<const std::string> body;  // decoded, crc checked
   int attempts = 1;
+  http::Headers headers = {};  // of a REST call
+};
+
+// A call that is not JSON by POST: S3. Sent and judged by the same rules; the body comes back as it was sent, nothing
+// decoded, and errors are XML.
+struct RestCall {
+  http::Request request;  // method, endpoint, target, headers, body; the timeout is the configuration's
+  // Reads a successful answer, as CallOptions::check.
+  std::function<base::Result<>(const http::Response& response)> check;
 };
 
 // Counted for metrics and for the scan's AIMD.
@@ -87,6 +96,8 @@ class Client {
   // caller paces.
   base::Task<base::Result<Answer>> call(std::string operation, std::string body, bool return_throttles = false);
   base::Task<base::Result<Answer>> call(std::string operation, std::string body, CallOptions options);
+  // The same for a REST service; `operation` names it in errors and logs ("GetObject"). Harmless to send twice.
+  base::Task<base::Result<Answer>> call(std::string operation, RestCall rest, CallOptions options);
   // Waits as before the n-th retry (from 1): for UnprocessedKeys and the like, which arrive in answers that are
   // successes.
   base::Task<> pause_before_retry(int n);

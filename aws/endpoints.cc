@@ -21,8 +21,9 @@ struct Partition {
 };
 
 // Before the domain; the FIPS host has "-fips" behind it. Order: Api.
-constexpr std::array<std::string_view, 5> kPrefixes = {"dynamodb", "dynamodb", "sts", "portal.sso", "oidc"};
-constexpr std::array<std::string_view, 5> kServiceIds = {"DYNAMODB", "DYNAMODB_STREAMS", "STS", "SSO", "SSO_OIDC"};
+constexpr std::array<std::string_view, 6> kPrefixes = {"dynamodb", "dynamodb", "sts", "portal.sso", "oidc", "s3"};
+constexpr std::array<std::string_view, 6> kServiceIds = {"DYNAMODB", "DYNAMODB_STREAMS", "STS",
+                                                         "SSO",      "SSO_OIDC",         "S3"};
 
 // Where `legacy` means the global STS.
 constexpr std::string_view kLegacyStsRegions =
@@ -124,10 +125,11 @@ base::Result<std::string> region_of(const EndpointWish& wish, const Environment&
   if (region.empty()) region = profile.get("region");
   if (region.empty() && has_endpoint) return std::string("us-east-1");
   if (region.empty()) {
-    return base::fail(ErrorKind::Usage,
-                      fmt::format("no region; looked at: the URL (dynamodb://REGION/TABLE), AWS_REGION, "
-                                  "AWS_DEFAULT_REGION, profile \"{}\"",
-                                  profile.name));
+    return base::fail(
+        ErrorKind::Usage,
+        fmt::format("no region; looked at: the URL (dynamodb://REGION/TABLE, s3://BUCKET?region=REGION), AWS_REGION, "
+                    "AWS_DEFAULT_REGION, profile \"{}\"",
+                    profile.name));
   }
   const bool sound = region.size() <= 63 && std::ranges::all_of(region, [](char c) {
                        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
@@ -167,11 +169,14 @@ base::Result<http::Endpoint> aws_endpoint(Api api, const std::string& region, bo
   // Under the dual-stack domains Streams is "streams-dynamodb", under the others "streams.dynamodb".
   if (api == Api::DynamoDbStreams) host = dual_stack ? "streams-" : "streams.";
   host += kPrefixes[static_cast<std::size_t>(api)];
-  if (fips && !(partition->fips_is_plain && !dual_stack)) host += "-fips";
+  const bool s3 = api == Api::S3;
+  if (fips && (s3 || !(partition->fips_is_plain && !dual_stack))) host += "-fips";
+  // S3's dual stack is a word before the region, under the partition's plain domain.
+  if (s3 && dual_stack) host += ".dualstack";
   host += '.';
   host += region;
   host += '.';
-  host += dual_stack ? partition->dual_stack_suffix : partition->suffix;
+  host += dual_stack && !s3 ? partition->dual_stack_suffix : partition->suffix;
   return http::Endpoint{true, host, 443};
 }
 
@@ -205,6 +210,27 @@ base::Result<ServicePlace> resolve_service(Api api, const std::string& region, c
   auto endpoint = aws_endpoint(api, region, want.fips, want.dual_stack);
   if (!endpoint) return base::fail(endpoint.error());
   return ServicePlace{std::move(*endpoint), region};
+}
+
+base::Result<ServicePlace> resolve_s3(const EndpointWish& wish, const Environment& environment,
+                                      const Profile& profile) {
+  std::optional<http::Endpoint> endpoint;
+  if (!wish.endpoint.empty()) {
+    auto parsed = http::parse_endpoint(wish.endpoint);
+    if (!parsed) return base::fail(parsed.error());
+    endpoint = std::move(*parsed);
+  } else if (!environment.flag("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")) {
+    auto found = configured(Api::S3, environment, profile);
+    if (!found) return base::fail(found.error());
+    endpoint = std::move(*found);
+  }
+  auto region = region_of(wish, environment, profile, endpoint.has_value());
+  if (!region) return base::fail(region.error());
+  if (endpoint) return ServicePlace{std::move(*endpoint), std::move(*region)};
+  const Wanted want = wanted(environment, profile);
+  auto own = aws_endpoint(Api::S3, *region, want.fips, want.dual_stack);
+  if (!own) return base::fail(own.error());
+  return ServicePlace{std::move(*own), std::move(*region)};
 }
 
 base::Result<Endpoints> resolve_endpoints(const EndpointWish& wish, const Environment& environment,

@@ -10,7 +10,7 @@
 
 namespace moveout::aws {
 
-enum class Api { DynamoDb, DynamoDbStreams, Sts, Sso, SsoOidc };
+enum class Api { DynamoDb, DynamoDbStreams, Sts, Sso, SsoOidc, S3 };
 
 // What the URL says; both may be empty.
 struct EndpointWish {
@@ -44,6 +44,10 @@ base::Result<Endpoints> resolve_endpoints(const EndpointWish& wish, const Enviro
 // takes the global STS where that one is the region's old one.
 base::Result<ServicePlace> resolve_service(Api api, const std::string& region, const Environment& environment,
                                            const Profile& profile);
+
+// S3: ?endpoint=, AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL and the profile's as above, else the region's own; the region
+// as for resolve_endpoints.
+base::Result<ServicePlace> resolve_s3(const EndpointWish& wish, const Environment& environment, const Profile& profile);
 
 // The region's own endpoint. Usage for a region of no known partition, and where the partition has no dual stack.
 base::Result<http::Endpoint> aws_endpoint(Api api, const std::string& region, bool fips, bool dual_stack);

@@ -321,3 +321,25 @@ TEST_CASE("where STS and SSO are asked can be said, one by one or for all") {
   environment.vars["AWS_ENDPOINT_URL_STS"] = "localhost";
   CHECK(place(Api::Sts).find("AWS_ENDPOINT_URL_STS") != std::string::npos);
 }
+
+TEST_CASE("S3's endpoint: the URL's, the service's own variable, the region's own with FIPS and dual stack") {
+  Environment environment;
+  Profile profile;
+  const auto host = [&](const EndpointWish& wish) {
+    const auto place = resolve_s3(wish, environment, profile);
+    REQUIRE_MESSAGE(place.has_value(), (place ? "" : place.error().what));
+    return place->region + " " + place->endpoint.to_string();
+  };
+  CHECK(host({"eu-west-3", ""}) == "eu-west-3 https://s3.eu-west-3.amazonaws.com");
+  CHECK(host({"cn-north-1", ""}) == "cn-north-1 https://s3.cn-north-1.amazonaws.com.cn");
+  CHECK(host({"", "http://localhost:9000"}) == "us-east-1 http://localhost:9000");
+  environment.vars["AWS_USE_FIPS_ENDPOINT"] = "true";
+  CHECK(host({"us-east-1", ""}) == "us-east-1 https://s3-fips.us-east-1.amazonaws.com");
+  environment.vars["AWS_USE_DUALSTACK_ENDPOINT"] = "true";
+  CHECK(host({"us-gov-west-1", ""}) == "us-gov-west-1 https://s3-fips.dualstack.us-gov-west-1.amazonaws.com");
+  environment.vars["AWS_ENDPOINT_URL"] = "http://localhost:1";
+  CHECK(host({"eu-west-3", ""}) == "eu-west-3 http://localhost:1");
+  environment.vars["AWS_ENDPOINT_URL_S3"] = "http://localhost:2";
+  CHECK(host({"eu-west-3", ""}) == "eu-west-3 http://localhost:2");
+  CHECK(host({"eu-west-3", "http://localhost:3"}) == "eu-west-3 http://localhost:3");
+}

@@ -7,6 +7,7 @@
 
 #include "aws/times.h"
 #include "aws/walk.h"
+#include "aws/xml.h"
 
 namespace moveout::aws {
 namespace {
@@ -82,6 +83,8 @@ constexpr std::array kKnown = {
     Known{"ResourceNotFoundException", Fault::Definite, ErrorKind::NotFound},
     Known{"TableNotFoundException", Fault::Definite, ErrorKind::NotFound},
     Known{"ExportNotFoundException", Fault::Definite, ErrorKind::NotFound},
+    Known{"NoSuchKey", Fault::Definite, ErrorKind::NotFound},
+    Known{"NoSuchBucket", Fault::Definite, ErrorKind::NotFound},
     Known{"PolicyNotFoundException", Fault::Definite, ErrorKind::NotFound},
 
     Known{"ConditionalCheckFailedException", Fault::Definite, ErrorKind::Conflict},
@@ -91,6 +94,8 @@ constexpr std::array kKnown = {
     Known{"TransactionCanceledException", Fault::Definite, ErrorKind::Conflict},
     Known{"DuplicateItemException", Fault::Definite, ErrorKind::Conflict},
     Known{"ExportConflictException", Fault::Definite, ErrorKind::Conflict},
+
+    Known{"PreconditionFailed", Fault::Definite, ErrorKind::Conflict},
 
     Known{"ExpiredIteratorException", Fault::Definite, ErrorKind::Expired},
     Known{"ExpiredNextTokenException", Fault::Definite, ErrorKind::Expired},
@@ -189,7 +194,9 @@ std::string text_of(const Known& known, const CallContext& context, const ErrorB
     case ErrorKind::Usage:
       if (body.name.empty()) {
         return fmt::format("{}: {}; is this the endpoint of {}?", called(context), answer,
-                           context.service == "sts" ? "an STS" : "a DynamoDB API");
+                           context.service == "sts"  ? "an STS"
+                           : context.service == "s3" ? "an S3"
+                                                     : "a DynamoDB API");
       }
       break;
     default:
@@ -227,6 +234,42 @@ ErrorBody read_error_body(std::string_view body) {
         return simdjson::SUCCESS;
       });
   if (!walked && found.name.empty()) found.message.clear();
+  return found;
+}
+
+ErrorBody read_xml_error(const http::Response& response) {
+  ErrorBody found;
+  if (const base::Result<XmlElement> root = parse_xml(*response.body); root && root->name == "Error") {
+    found.name = shown_text(root->text_of("Code"));
+    found.message = shown_text(root->text_of("Message"));
+  }
+  if (found.name.empty()) {
+    switch (response.status) {
+      case 301:
+      case 307:
+        found.name = "PermanentRedirect";
+        break;
+      case 403:
+        found.name = "AccessDenied";
+        break;
+      case 404:
+        found.name = "NoSuchKey";
+        break;
+      case 412:
+        found.name = "PreconditionFailed";
+        break;
+      case 416:
+        found.name = "InvalidRange";
+        break;
+      default:
+        break;
+    }
+  }
+  const std::string_view region = response.headers.get("x-amz-bucket-region");
+  if (!region.empty() && (response.status == 301 || response.status == 307 || response.status == 400)) {
+    found.message +=
+        fmt::format(" (the bucket is of region {}: say ?region={})", shown_text(region), shown_text(region));
+  }
   return found;
 }
 

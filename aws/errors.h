@@ -50,6 +50,9 @@ ErrorBody read_error_body(std::string_view body);
 // A server's text as it may stand in an error: at most 600 bytes, without control characters.
 std::string shown_text(std::string_view text);
 
+// S3's errors are XML, and an answer to HEAD or a 304 has no body: then the status gives the name S3 would have used.
+ErrorBody read_xml_error(const http::Response& response);
+
 // For an answer whose status is not 2xx; `body` is decoded.
 Verdict judge(const http::Response& response, std::string_view body, const CallContext& context);
 // The same for a body that was read otherwise (STS answers in XML).

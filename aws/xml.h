@@ -1,5 +1,5 @@
-// Xml: what STS answers in. Elements and text only; no DOCTYPE, comments, CDATA or processing instructions, so that
-// nothing can expand.
+// Xml: what STS and S3 answer in, parsed by pugixml. Elements and text only; no DOCTYPE, comments, CDATA or processing
+// instructions, so that nothing can expand. An entity of another name than XML's own stays as it is written.
 #pragma once
 
 #include <string>
