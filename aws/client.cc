@@ -134,7 +134,8 @@ base::Task<Attempt> Client::State::attempt(Call& call) {
     request.headers.add("Content-Type", config.content_type);
     request.headers.add("X-Amz-Target", config.target_prefix + "." + call.operation);
     request.headers.add("Accept-Encoding", config.accept_gzip ? "gzip" : "identity");
-    request.body = call.body;
+    // What is sent once only needs no copy for another time.
+    request.body = config.retry.retry ? call.body : std::move(call.body);
   }
   request.timeout = config.timeout;
   if (call.options.permit != nullptr && !call.options.permit->may_sign()) {

@@ -119,12 +119,19 @@ std::string scan_body(const ScanRequest& request, bool ask_capacity) {
   return body;
 }
 
-base::Result<ItemsPage> items_page_of(const Body& body) {
-  item::Page page;
-  const base::Result<> sliced = item::slice_page(*body, page);
-  // One item that nobody understands must not stop the others.
-  if (!sliced && !item::slice_page_loosely(*body, page)) return base::fail(sliced.error());
-  return ItemsPage{body, std::move(page.items), std::string(page.last_evaluated_key), page.consumed_capacity};
+// `page` is scratch memory.
+base::Result<ItemsPage> items_page_of(const Body& body, const std::optional<item::KeySchema>& key, item::Page& page) {
+  const bool keyed = key && item::slice_page(*body, *key, page);
+  if (!keyed) {
+    const base::Result<> sliced = item::slice_page(*body, page);
+    // One item that nobody understands must not stop the others.
+    if (!sliced && !item::slice_page_loosely(*body, page)) return base::fail(sliced.error());
+  }
+  // The next page has about as many items.
+  std::vector<std::string_view> room;
+  room.reserve(page.items.size());
+  return ItemsPage{body, std::exchange(page.items, std::move(room)), std::string(page.last_evaluated_key),
+                   page.consumed_capacity, page.take_keys()};
 }
 
 // ConsumedCapacity is an object, or a list of them in a batch's answer.
@@ -230,8 +237,8 @@ base::Task<base::Result<ItemsPage>> DynamoDb::scan(ScanRequest request) {
     CallOptions options;
     options.return_throttles = request.return_throttles;
     options.subject = subject_of(request.table);
-    options.check = [&page](const Body& body) -> base::Result<> {
-      page = items_page_of(body);
+    options.check = [this, &page, &request](const Body& body) -> base::Result<> {
+      page = items_page_of(body, request.key, scratch_);
       if (!page) return base::fail(page.error());
       return {};
     };
@@ -245,7 +252,7 @@ base::Task<base::Result<ItemsPage>> DynamoDb::scan(ScanRequest request) {
 
 base::Task<base::Result<ItemsPage>> DynamoDb::batch_get(std::string table, item::KeySchema schema,
                                                         std::vector<item::Key> keys, bool return_throttles) {
-  if (keys.empty()) co_return ItemsPage{std::make_shared<const std::string>(), {}, {}, 0};
+  if (keys.empty()) co_return ItemsPage{std::make_shared<const std::string>(), {}, {}, 0, {}};
   MOVEOUT_ASSERT(keys.size() <= 100);
   std::string wanted = "{" + json_text(table) + ":{\"ConsistentRead\":true,\"Keys\":[";
   for (const item::Key& key : keys) {

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "item/batch.h"
 #include "item/key.h"
+#include "item/slice.h"
 
 namespace moveout::aws {
 
@@ -38,6 +39,8 @@ struct ScanRequest {
   int limit = 0;  // items a page, 0 = by size (1 MB)
   // A throttle comes back at once as Throttled, so that the caller (AIMD) paces; else the client waits and retries.
   bool return_throttles = false;
+  // The table's: the page then comes with the items' keys.
+  std::optional<item::KeySchema> key = std::nullopt;
 };
 
 // One page: the items' texts lie in `body`. Each is a JSON object; one that is no item of DynamoDB (a lone surrogate in
@@ -47,6 +50,8 @@ struct ItemsPage {
   std::vector<std::string_view> items;
   std::string last_key;  // text of LastEvaluatedKey, empty at the end
   double consumed_rcu = 0;
+  // Of the items, one each, if ScanRequest::key was given and all are sound; else none.
+  item::PageKeys keys;
 };
 
 // One client serves many coroutines of one executor. Reads are retried by the client's policy; errors are those of
@@ -84,6 +89,7 @@ class DynamoDb {
   Client& client_;
   // False once the server has refused ReturnConsumedCapacity.
   bool ask_capacity_ = true;
+  item::Page scratch_;  // its index serves every page
 };
 
 }  // namespace moveout::aws

@@ -221,6 +221,33 @@ TEST_CASE("an item that nobody understands does not take its page with it") {
   CHECK(page->items.size() == 1);
 }
 
+TEST_CASE("a page that is scanned by key has the key of each item, or none when one of them is not sound") {
+  Tables world;
+  ScanRequest request = scan_of("t");
+  request.key = kSchema;
+  const std::string good = R"({"x":{"S":"\u0061"},"sk":{"N":"1.0"},"pk":{"S":"a"}})";
+  for (const std::string pages : {"1", "2", "3"}) {
+    world.transport.then(200,
+                         R"({"Items":[)" + good + R"(,{"pk":{"S":")" + pages + R"("},"sk":{"N":"2"}}],"Count":2})");
+    const auto page = world.run(world.dynamodb.scan(request));
+    REQUIRE(page.has_value());
+    REQUIRE(page->items.size() == 2);
+    CHECK(page->items[0] == good);
+    REQUIRE(page->keys.size() == 2);
+    CHECK(page->keys[0] == key("a", "1").encoded());
+    CHECK(page->keys[1] == key(pages, "2").encoded());
+  }
+  for (const std::string bad : {R"({"pk":{"S":"b"}})", R"({"pk":{"S":"b"},"sk":{"N":"2"},"x":{"S":"\udc00"}})"}) {
+    world.transport.then(200, R"({"Items":[)" + good + "," + bad + R"(],"Count":2})");
+    const auto page = world.run(world.dynamodb.scan(request));
+    REQUIRE(page.has_value());
+    CHECK(page->items == std::vector<std::string_view>{good, bad});
+    CHECK(page->keys.empty());
+  }
+  world.transport.then(200, R"({"Items":[],"Count":0})");
+  CHECK(world.run(world.dynamodb.scan(request))->keys.empty());
+}
+
 TEST_CASE("BatchGetItem asks strongly, asks again for what was left, and gives all items") {
   Tables world;
   world.transport.then(200, R"({"Responses":{"t":[{"pk":{"S":"a"},"sk":{"N":"1"},"v":{"S":"}]"}}]},

@@ -226,6 +226,7 @@ Task<Result<aws::ItemsPage>> ScanBackfill::State::read_page(int segment, std::st
     request.segment = segment;
     request.total_segments = config.segments;
     request.start_key = start_key;
+    request.key = config.key;
     request.consistent = config.consistent && !base::mutant("eventual_scan");
     request.limit = base::page_limit(rate.allowed(clock.steady()), items_seen > 0 ? units_seen / items_seen : 0);
     Result<aws::ItemsPage> page = co_await source.scan(std::move(request));
@@ -290,13 +291,19 @@ Task<Result<>> ScanBackfill::State::write(item::Batch batch, target::Checkpoints
 Result<> ScanBackfill::State::append(const Page& page, item::Batch& batch) const {
   item::Version version = config.version;
   if (base::mutant("backfill_version_high")) version.band = item::Band::Change;
+  const item::PageKeys& keys = page.items.keys;
+  batch.reserve(page.items.items.size(), keys.bytes());
   std::string key;
   for (std::size_t i = 0; i < page.items.items.size(); ++i) {
     if (base::mutant("rows_without_ttl_dropped") && page.items.items[i].find("\"expires\"") == std::string_view::npos) {
       continue;
     }
-    key.clear();
     const std::string_view text = page.items.items[i];
+    if (!keys.empty()) {
+      batch.add(keys[i], version, text, page.items.body);
+      continue;
+    }
+    key.clear();
     const Result<> decoded = item::append_key_of_json(config.key, text, key);
     // An item that nobody understands is set aside under its key; without a key nothing could be said of it later.
     if (!decoded && !item::append_key_of_unreadable(config.key, text, key)) {

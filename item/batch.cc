@@ -1,5 +1,7 @@
 #include "item/batch.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 
 namespace moveout::item {
@@ -11,6 +13,16 @@ void Batch::add(std::string_view key, Version version, std::string_view image, c
                       version});
   keys_.append(key);
   bytes_ += key.size() + image.size();
+}
+
+void Batch::reserve(std::size_t writes, std::size_t key_bytes) {
+  // Page after page into one batch: grows by doubling all the same.
+  if (const std::size_t wanted = entries_.size() + writes; wanted > entries_.capacity()) {
+    entries_.reserve(std::max(wanted, 2 * entries_.capacity()));
+  }
+  if (const std::size_t wanted = keys_.size() + key_bytes; wanted > keys_.capacity()) {
+    keys_.reserve(std::max(wanted, 2 * keys_.capacity()));
+  }
 }
 
 void Batch::add_copy(std::string_view key, Version version, std::string_view image) {

@@ -27,6 +27,8 @@ class Batch {
  public:
   // Keeps `buffer` alive; `image` must lie in it (or be empty for a delete).
   void add(std::string_view key, Version version, std::string_view image, const Buffer& buffer);
+  // Room for so many more writes with so many bytes of keys.
+  void reserve(std::size_t writes, std::size_t key_bytes);
   // Copies the image.
   void add_copy(std::string_view key, Version version, std::string_view image);
   // Of the write added last: its key is sound, its image cannot be understood. It goes to no target: whoever writes the

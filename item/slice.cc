@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 #include "item/cursor.h"
 #include "item/json.h"
@@ -134,8 +135,15 @@ void Page::clear() {
   count = 0;
   scanned_count = 0;
   others.clear();
-  keys_.clear();
-  key_ends_.clear();
+  keys_.bytes_.clear();
+  keys_.ends_.clear();
+}
+
+PageKeys Page::take_keys() {
+  PageKeys room;
+  room.bytes_.reserve(keys_.bytes_.size());
+  room.ends_.reserve(keys_.ends_.size());
+  return std::exchange(keys_, std::move(room));
 }
 
 enum class Items { Sound, Loose };
@@ -164,9 +172,9 @@ class PageSlicer {
   bool items() {
     return cursor_.array([this] {
       const char* const start = cursor_.next();
-      if (how_ == Items::Sound ? !walk_.walk(cursor_, page_.keys_) : !loose_object()) return false;
+      if (how_ == Items::Sound ? !walk_.walk(cursor_, page_.keys_.bytes_) : !loose_object()) return false;
       page_.items.push_back(cursor_.since(start));
-      if (keyed_) page_.key_ends_.push_back(static_cast<std::uint32_t>(page_.keys_.size()));
+      if (keyed_) page_.keys_.ends_.push_back(static_cast<std::uint32_t>(page_.keys_.bytes_.size()));
       return true;
     });
   }

@@ -12,6 +12,25 @@
 
 namespace moveout::item {
 
+// The keys of a page's items, each as Key::encoded(), one after the other.
+class PageKeys {
+ public:
+  bool empty() const { return ends_.empty(); }
+  std::size_t size() const { return ends_.size(); }
+  std::size_t bytes() const { return bytes_.size(); }
+  std::string_view operator[](std::size_t index) const {
+    const std::uint32_t from = index == 0 ? 0 : ends_[index - 1];
+    return std::string_view(bytes_).substr(from, ends_[index] - from);
+  }
+
+ private:
+  friend class Page;
+  template <class Cursor>
+  friend class PageSlicer;
+  std::string bytes_;
+  std::vector<std::uint32_t> ends_;
+};
+
 // What one Scan or Query answer holds; views into its body. Reuse one Page for many bodies: its memory, about that of
 // the largest body, is kept.
 class Page {
@@ -29,18 +48,16 @@ class Page {
   std::vector<Member> others;  // every other top-level member
 
   // Key::encoded() of items[index]; only after slicing with a schema. Valid until the next slice or clear.
-  std::string_view key(std::size_t index) const {
-    const std::uint32_t from = index == 0 ? 0 : key_ends_[index - 1];
-    return std::string_view(keys_).substr(from, key_ends_[index] - from);
-  }
+  std::string_view key(std::size_t index) const { return keys_[index]; }
+  // Takes all of them out of the page; the next page has room for as many.
+  PageKeys take_keys();
   void clear();
 
  private:
   template <class Cursor>
   friend class PageSlicer;
   Index index_;
-  std::string keys_;
-  std::vector<std::uint32_t> key_ends_;
+  PageKeys keys_;
 };
 
 // The whole body of a Scan or Query answer. Corrupt, naming the byte, unless all of it is JSON in UTF-8 to its end,

@@ -1,5 +1,6 @@
 #include "target/writer.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -66,17 +67,20 @@ base::Task<base::Result<>> Writer::set_aside(std::vector<Poison> refused, Writte
 }
 
 base::Task<base::Result<>> Writer::set_aside_beforehand(item::Batch& batch, Written& written) {
-  std::vector<std::size_t> good;
+  std::vector<std::size_t> bad;  // nearly always none
   std::vector<Poison> refused;
   for (std::size_t i = 0; i < batch.size(); ++i) {
     const std::string* unreadable = batch.unreadable(i);
     if (std::optional<std::string> reason = unreadable ? *unreadable : target_.refusal(batch[i])) {
       refused.push_back(poison_of(batch[i], std::move(*reason)));
-    } else {
-      good.push_back(i);
+      bad.push_back(i);
     }
   }
   if (refused.empty()) co_return base::Result<>();
+  std::vector<std::size_t> good;
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    if (!std::binary_search(bad.begin(), bad.end(), i)) good.push_back(i);
+  }
   batch = batch.only(good);
   co_return co_await set_aside(std::move(refused), written);
 }

@@ -66,6 +66,7 @@ Task<Result<aws::ItemsPage>> Source::scan(std::uint64_t segment, std::uint64_t s
     request.segment = static_cast<int>(segment);
     request.total_segments = static_cast<int>(segments);
     request.start_key = start_key;
+    request.key = config_.key;
     request.consistent = true;
     request.limit = base::page_limit(rate_.allowed(clock_.steady()), items_seen_ > 0 ? consumed_rcu_ / items_seen_ : 0);
     Result<aws::ItemsPage> page = co_await db_.scan(std::move(request));

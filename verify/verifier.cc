@@ -114,7 +114,12 @@ Result<> Verifier::State::take_source_page(std::uint64_t segment, const aws::Ite
   std::string key;
   for (std::size_t i = 0; i < page.items.size(); ++i) {
     key.clear();
-    Result<> read = item::append_key_of_json(config.key, page.items[i], key);
+    Result<> read;
+    if (!page.keys.empty()) {
+      key = page.keys[i];
+    } else {
+      read = item::append_key_of_json(config.key, page.items[i], key);
+    }
     if (!read) read = item::append_key_of_unreadable(config.key, page.items[i], key);
     Result<item::Hash128> hash = read ? source.hash_of(page.items[i], at.seed) : base::fail(read.error());
     if (!hash) {

@@ -86,6 +86,18 @@ TEST_CASE("a batch has at most 25 writes, a megabyte and each key once") {
   CHECK(world.transport.requests.size() >= 6);
 }
 
+TEST_CASE("keys that differ at their beginning only go together, each key once") {
+  World world;
+  world.transport.otherwise = [](const http::Request&) { return aws::ScriptedTransport::response(200, kAll); };
+  item::Batch batch;
+  for (const char* id : {"a-common-end", "b-common-end", "a", "b", "a-common-end"}) world.put(batch, id);
+  REQUIRE(world.apply(batch));
+  REQUIRE(world.transport.requests.size() == 2);
+  CHECK(world.body(0).find("a-common-end") != std::string::npos);
+  CHECK(world.body(0).find(R"("id":{"S":"b"})") != std::string::npos);
+  CHECK(world.body(1) == R"({"RequestItems":{"orders":[{"PutRequest":{"Item":{"id":{"S":"a-common-end"}}}}]}})");
+}
+
 TEST_CASE("what the server left unprocessed is throttled, alone, and is not sent again here") {
   World world;
   world.transport.then(
