@@ -39,6 +39,11 @@ Result<std::unique_ptr<Access>> Access::make(const Url& url, base::Executor exec
   Result<aws::Endpoints> endpoints =
       aws::resolve_endpoints({url.region, url.option("endpoint")}, environment, *profile);
   if (!endpoints) return fail(endpoints.error());
+  if (url.scheme == Scheme::S3) {
+    Result<aws::ServicePlace> place = aws::resolve_s3({url.region, url.option("endpoint")}, environment, *profile);
+    if (!place) return fail(place.error());
+    *endpoints = {place->region, place->endpoint, place->endpoint};
+  }
   for (const http::Endpoint& endpoint : {endpoints->dynamodb, endpoints->streams}) {
     if (endpoint.tls || aws::is_loopback(endpoint) || url.option("tls") == "false") continue;
     return fail(ErrorKind::Usage,
@@ -82,6 +87,11 @@ aws::ClientConfig Access::client_config(aws::Api api) const {
   config.region = endpoints_.region;
   config.endpoint = endpoints_.dynamodb;
   config.retry.give_up_unreached = base::Millis(15000);
+  if (api == aws::Api::S3) {
+    config.service = "s3";
+    // A part of some megabytes over a slow line takes its time.
+    config.timeout = base::Millis(120000);
+  }
   if (api == aws::Api::DynamoDbStreams) {
     config.endpoint = endpoints_.streams;
     config.target_prefix = "DynamoDBStreams_20120810";

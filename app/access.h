@@ -19,11 +19,13 @@ namespace moveout::app {
 
 class Access {
  public:
-  // A dynamodb: URL with its options endpoint, profile, role_arn, external_id, session_name and tls. Contacts nobody.
-  // Usage for a region, endpoint, profile, role or proxy that cannot be used.
+  // An s3: URL stands for its bucket's service, an export's ARN for its table's. A dynamodb: URL with its options
+  // endpoint, profile, role_arn, external_id, session_name and tls. Contacts nobody. Usage for a region, endpoint,
+  // profile, role or proxy that cannot be used.
   static base::Result<std::unique_ptr<Access>> make(const Url& url, base::Executor executor, base::Clock& clock,
                                                     base::Log& log);
 
+  // Of an s3: URL, S3's own in each place.
   const aws::Endpoints& endpoints() const { return endpoints_; }
   bool is_aws() const { return aws::is_aws(endpoints_.dynamodb); }
   http::Transport& transport() { return *transport_; }

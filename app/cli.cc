@@ -57,6 +57,39 @@ CLI::App* add(CLI::App& app, Command& command, const std::string& name, const ch
   return sub;
 }
 
+void add_export(CLI::App& app, Command& command) {
+  CLI::App* exports = app.add_subcommand("export", "Exports to S3: request | wait | list | fetch");
+  exports->require_subcommand(1);
+  ExportFlags& flags = command.exports;
+  const auto add_one = [&](const std::string& word, const char* words) {
+    CLI::App* sub = exports->add_subcommand(word, words);
+    sub->callback([&command, word] { command.name = "export-" + word; });
+    add_common(*sub, command);
+    sub->add_option("--from", command.from, "dynamodb://REGION/TABLE")->required();
+    return sub;
+  };
+  CLI::App* request = add_one("request", "Asks DynamoDB for an export, full or of a window");
+  request->add_option("--to", command.to, "s3://BUCKET/PREFIX")->required();
+  request->add_option("--time", flags.time, "full: of that time (default: now), for instance 2026-11-25T10:00:00Z");
+  request->add_option("--since", flags.since, "incremental: changes from that time (inclusive)");
+  request->add_option("--until", flags.until, "incremental: up to that time (exclusive; default: now)");
+  request->add_option("--view", flags.view, "incremental: images")
+      ->check(CLI::IsMember({"NEW_IMAGE", "NEW_AND_OLD_IMAGES"}));
+  request->add_option("--format", flags.format, "of the files")->check(CLI::IsMember({"DYNAMODB_JSON", "ION"}));
+  request->add_option("--sse", flags.sse, "encryption of the files")->check(CLI::IsMember({"AES256", "KMS"}));
+  request->add_option("--kms-key", flags.kms_key, "with --sse KMS: its id or ARN");
+  request->add_option("--bucket-owner", flags.bucket_owner, "the account of a bucket that is another's");
+  request->add_option("--client-token", flags.client_token, "the same token again is the same export");
+  request->add_flag("--enable-pitr", flags.enable_pitr, "Switch point-in-time recovery on where it is off (it costs)");
+  request->add_flag("--wait", flags.wait, "Until it is complete");
+  CLI::App* wait = add_one("wait", "Until an export is complete, or failed");
+  wait->add_option("--export", flags.arn, "its ARN (default: the table's latest)");
+  add_one("list", "The exports of a table, of the last 90 days");
+  CLI::App* fetch = add_one("fetch", "Copies an export to a folder, every MD5 verified");
+  fetch->add_option("--to", command.to, "DIR")->required();
+  fetch->add_option("--export", flags.arn, "its ARN (default: the table's latest that is complete)");
+}
+
 Result<> check(const Command& command, const Later& later) {
   const auto usage = [](std::string what) { return fail(ErrorKind::Usage, std::move(what)); };
   const bool sides = !command.from.empty() || !command.to.empty();
@@ -125,6 +158,7 @@ Result<Command> parse_command_line(int argc, const char* const* argv) {
            {"finish", "Removes what moveout added to the target"}}) {
     add(app, command, name, words)->add_option("move_yaml", command.move_yaml, "MOVE.yaml");
   }
+  add_export(app, command);
   CLI::App* config = app.add_subcommand("config", "Looks at a move.yaml");
   config->require_subcommand(1);
   CLI::App* config_check = config->add_subcommand("check", "Says what a move.yaml would do, or what is wrong with it");
@@ -140,7 +174,10 @@ Result<Command> parse_command_line(int argc, const char* const* argv) {
   } catch (const CLI::CallForHelp&) {
     command.name = "help";
     command.help = app.help();
-    for (const CLI::App* sub : app.get_subcommands()) command.help = sub->help();
+    for (const CLI::App* sub : app.get_subcommands()) {
+      command.help = sub->help();
+      for (const CLI::App* word : sub->get_subcommands()) command.help = word->help();
+    }
     return command;
   } catch (const CLI::CallForVersion&) {
     command.name = "version";

@@ -9,13 +9,25 @@
 
 namespace moveout::app {
 
+// What `export …` is told beside --from and --to.
+struct ExportFlags {
+  std::string arn;  // --export
+  std::string time, since, until;
+  std::string view = "NEW_AND_OLD_IMAGES";
+  std::string format = "DYNAMODB_JSON";
+  std::string sse, kms_key, bucket_owner, client_token;
+  bool enable_pitr = false;
+  bool wait = false;
+};
+
 struct Command {
-  std::string name;  // run copy scan verify status pause resume finish config-check version help
+  std::string name;  // run copy scan verify status pause resume finish export-… config-check version help
   std::string from, to;
   std::string move_yaml;
   std::string state_dir;
   std::string format;  // scan: aws | lines | empty = by suffix
   std::string help;    // with name "help": the text
+  ExportFlags exports;
   std::vector<std::string> settings;
   double max_rcu = -1;  // -1: as configured
   bool until_in_sync = false;

@@ -36,6 +36,7 @@ struct Ending {
 base::Task<Ending> run_move(Context context, move::Job job);  // run, copy, scan, finish
 base::Task<Ending> run_verify(Context context);
 base::Task<Ending> run_status(Context context);
+base::Task<Ending> run_export(Context context);  // request, wait, list, fetch
 // word: "pause" or "resume".
 base::Task<Ending> run_talk(Context context, std::string word);
 

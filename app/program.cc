@@ -66,7 +66,7 @@ Result<> check_scan(Command& command) {
 // The move a command speaks of; an empty one for commands that name a state only.
 Result<MoveConfig> config_of(Command& command) {
   if (!command.move_yaml.empty()) return read_move_yaml(command.move_yaml, command.settings);
-  if (command.from.empty()) return MoveConfig();
+  if (command.from.empty() || command.name.starts_with("export-")) return MoveConfig();
   if (command.name == "scan") {
     if (Result<> fits = check_scan(command); !fits) return fail(fits.error());
     // What `columns` would choose is of no use to a file.
@@ -112,6 +112,7 @@ Task<Ending> dispatch(Context context) {
   if (name == "finish") return run_move(std::move(context), move::Job::Finish);
   if (name == "verify") return run_verify(std::move(context));
   if (name == "status") return run_status(std::move(context));
+  if (name.starts_with("export-")) return run_export(std::move(context));
   return run_talk(std::move(context), name);
 }
 

@@ -3,6 +3,9 @@
 #include <filesystem>
 #include <set>
 
+#include "aws/exports.h"
+#include "aws/s3.h"
+
 namespace moveout::app {
 
 using base::ErrorKind;
@@ -21,7 +24,8 @@ bool holds_secret(std::string_view scheme, std::string_view text) {
   if (const std::size_t start = text.find("//"); start < question && scheme != "sqlite" && scheme != "file") {
     const std::string_view host = text.substr(start + 2, text.find_first_of("/?", start + 2) - start - 2);
     const std::size_t at = host.rfind('@');
-    if (at != host.npos && (scheme == "dynamodb" || host.substr(0, at).find(':') != host.npos)) return true;
+    if (at != host.npos && (scheme == "dynamodb" || scheme == "s3" || host.substr(0, at).find(':') != host.npos))
+      return true;
   }
   for (std::size_t at = question; at < text.size(); at = text.find('&', at + 1)) {
     const std::string_view name = text.substr(at + 1, text.find('=', at) - at - 1);
@@ -71,7 +75,7 @@ std::string absolute(const std::string& path) { return std::filesystem::absolute
 
 // Schemes of the field that later versions serve, so that the answer is not "unknown".
 bool known_later(std::string_view scheme) {
-  static const std::set<std::string_view> later{"cql",     "alternator", "postgres", "postgresql", "s3",
+  static const std::set<std::string_view> later{"cql",     "alternator", "postgres", "postgresql",
                                                 "kinesis", "sqs",        "kafka",    "journal"};
   return later.contains(scheme);
 }
@@ -106,6 +110,13 @@ bool can_be_table(std::string_view table) {
   return !name.empty() && !name.starts_with('.') && name.size() <= 255 && name.find_first_not_of(plain) == name.npos;
 }
 
+Result<> check_tls(std::string_view whole, const Url& url) {
+  const std::string tls = url.option("tls");
+  if (!tls.empty() && tls != "true" && tls != "false") return wrong(whole, "tls is true or false");
+  if (tls == "true" && url.option("endpoint").starts_with("http://")) return wrong(whole, "tls=true with http://");
+  return {};
+}
+
 Result<Url> parse_dynamodb(std::string_view whole, std::string_view rest, std::string_view query) {
   if (!rest.starts_with("//")) return wrong(whole, "expected dynamodb://REGION/TABLE");
   rest.remove_prefix(2);
@@ -120,12 +131,52 @@ Result<Url> parse_dynamodb(std::string_view whole, std::string_view rest, std::s
   if (!options) return base::fail(options.error());
   url.options = std::move(*options);
   if (url.region.empty()) url.region = url.option("region");
-  const std::string tls = url.option("tls");
-  if (!tls.empty() && tls != "true" && tls != "false") return wrong(whole, "tls is true or false");
-  if (tls == "true" && url.option("endpoint").starts_with("http://")) return wrong(whole, "tls=true with http://");
+  if (Result<> sound = check_tls(whole, url); !sound) return base::fail(sound.error());
   if (!url.table.empty() && !can_be_table(url.table)) {
     return wrong(whole, "a table's name is made of a-z, A-Z, 0-9, _ . and -, and begins with no dot; or it is an ARN");
   }
+  return url;
+}
+
+Result<Url> parse_s3(std::string_view whole, std::string_view rest, std::string_view query) {
+  if (!rest.starts_with("//")) return wrong(whole, "expected s3://BUCKET/PREFIX");
+  rest.remove_prefix(2);
+  Url url{.scheme = Scheme::S3, .region = {}, .table = {}, .path = {}, .options = {}};
+  const std::size_t slash = rest.find('/');
+  if (!percent_decode(rest.substr(0, slash), url.bucket)) return wrong(whole, "bad %-escape in the bucket");
+  if (const std::string why = aws::why_no_bucket(url.bucket); !why.empty()) return wrong(whole, why);
+  if (slash != rest.npos && !percent_decode(rest.substr(slash + 1), url.path)) {
+    return wrong(whole, "bad %-escape in the prefix");
+  }
+  while (url.path.starts_with('/')) url.path.erase(0, 1);
+  while (url.path.ends_with('/')) url.path.pop_back();
+  Result<std::map<std::string, std::string>> options = parse_options(
+      whole, query,
+      {"endpoint", "external_id", "profile", "region", "requester_pays", "role_arn", "session_name", "style", "tls"});
+  if (!options) return base::fail(options.error());
+  url.options = std::move(*options);
+  url.region = url.option("region");
+  const std::string style = url.option("style");
+  if (!style.empty() && style != "path" && style != "virtual") return wrong(whole, "style is path or virtual");
+  const std::string pays = url.option("requester_pays");
+  if (!pays.empty() && pays != "true" && pays != "false") return wrong(whole, "requester_pays is true or false");
+  if (Result<> sound = check_tls(whole, url); !sound) return base::fail(sound.error());
+  return url;
+}
+
+Result<Url> parse_export(std::string_view whole, std::string_view arn, std::string_view query) {
+  const auto parts = aws::parse_export_arn(arn);
+  if (!parts) return wrong(whole, "an export's ARN is arn:aws:dynamodb:REGION:ACCOUNT:table/NAME/export/ID");
+  Url url{.scheme = Scheme::Export,
+          .region = parts->region,
+          .table = parts->table,
+          .path = std::string(arn),
+          .options = {}};
+  Result<std::map<std::string, std::string>> options =
+      parse_options(whole, query, {"endpoint", "external_id", "profile", "role_arn", "session_name", "tls"});
+  if (!options) return base::fail(options.error());
+  url.options = std::move(*options);
+  if (Result<> sound = check_tls(whole, url); !sound) return base::fail(sound.error());
   return url;
 }
 
@@ -144,13 +195,19 @@ std::string Url::identity() const {
       return "sqlite:" + absolute(path);
     case Scheme::File:
       return path == "-" ? "-" : "file:" + absolute(path);
+    case Scheme::S3:
+      return "s3://" + bucket + "/" + path;
+    case Scheme::Export:
+      return path;
   }
   return {};
 }
 
 std::string Url::whole() const {
   if (path == "-") return path;
-  std::string out = scheme == Scheme::DynamoDb
+  std::string out = scheme == Scheme::Export ? path
+                    : scheme == Scheme::S3   ? "s3://" + percent_encode(bucket, "") + "/" + percent_encode(path, "/")
+                    : scheme == Scheme::DynamoDb
                         ? "dynamodb://" + region + (table.empty() ? "" : "/") + percent_encode(table, "")
                     : scheme == Scheme::Sqlite ? "sqlite:" + percent_encode(absolute(path), "/")
                                                : "file:" + percent_encode(absolute(path), "/");
@@ -181,6 +238,8 @@ Result<Url> parse_url(std::string_view text) {
                  "a password or key does not belong in a URL: use the environment, a profile or a password file");
   }
   if (scheme == "dynamodb") return parse_dynamodb(text, rest, query);
+  if (scheme == "s3") return parse_s3(text, rest, query);
+  if (scheme == "arn") return parse_export(text, text.substr(0, text.find('?')), query);
   if (scheme == "sqlite" || scheme == "file") {
     if (rest.starts_with("//")) rest.remove_prefix(2);
     Url url{.scheme = scheme == "sqlite" ? Scheme::Sqlite : Scheme::File,
@@ -199,8 +258,8 @@ Result<Url> parse_url(std::string_view text) {
     return url;
   }
   if (known_later(scheme)) return wrong(text, "this version cannot serve " + std::string(scheme) + ":// yet");
-  return wrong(
-      text, "unknown scheme \"" + std::string(scheme) + "\"; known: dynamodb://REGION/TABLE, sqlite:FILE, file:PATH");
+  return wrong(text, "unknown scheme \"" + std::string(scheme) +
+                         "\"; known: dynamodb://REGION/TABLE, sqlite:FILE, file:PATH, s3://BUCKET/PREFIX");
 }
 
 }  // namespace moveout::app

@@ -9,15 +9,18 @@
 
 namespace moveout::app {
 
-enum class Scheme { DynamoDb, Sqlite, File };
+enum class Scheme { DynamoDb, Sqlite, File, S3, Export };
 
-// dynamodb://REGION/TABLE · sqlite:FILE · file:PATH, each with ?options. Values are percent-decoded.
+// dynamodb://REGION/TABLE · sqlite:FILE · file:PATH · s3://BUCKET/PREFIX · an export's ARN, each with ?options. Values
+// are percent-decoded.
 struct Url {
   Scheme scheme = Scheme::File;
-  std::string region;  // dynamodb: may be empty when the environment names one
-  std::string table;   // dynamodb: the path; sqlite: ?table=
-  std::string path;    // sqlite and file; "-" is stdout
-  // dynamodb: endpoint, region, tls, and who we are there: profile, role_arn, external_id, session_name; sqlite: table
+  std::string region;       // dynamodb: may be empty when the environment names one
+  std::string table;        // dynamodb: the path; sqlite: ?table=
+  std::string path;         // sqlite and file; "-" is stdout; s3: the prefix, without / around it; export: the ARN
+  std::string bucket = {};  // s3
+  // dynamodb: endpoint, region, tls, and who we are there: profile, role_arn, external_id, session_name; sqlite: table;
+  // s3: as dynamodb, requester_pays, style; export: as dynamodb, of the table's account
   std::map<std::string, std::string> options;
 
   std::string option(const std::string& name) const;

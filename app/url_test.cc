@@ -96,3 +96,29 @@ TEST_CASE("a whole URL says all that was said, and is read again as the same") {
     CHECK(again->options == url->options);
   }
 }
+
+TEST_CASE("a bucket's URL says prefix and place, and an export is named by its ARN") {
+  const auto bucket = parse_url("s3://my-bucket/pre%20fix/x/?region=eu-west-3&requester_pays=true&style=path");
+  REQUIRE_MESSAGE(bucket.has_value(), (bucket ? "" : bucket.error().what));
+  CHECK(bucket->scheme == Scheme::S3);
+  CHECK(bucket->bucket == "my-bucket");
+  CHECK(bucket->path == "pre fix/x");
+  CHECK(bucket->region == "eu-west-3");
+  CHECK(bucket->identity() == "s3://my-bucket/pre fix/x");
+  CHECK(parse_url(bucket->whole())->path == bucket->path);
+  const auto arn = parse_url("arn:aws:dynamodb:eu-west-3:1:table/orders/export/01-ab?profile=p");
+  REQUIRE_MESSAGE(arn.has_value(), (arn ? "" : arn.error().what));
+  CHECK(arn->scheme == Scheme::Export);
+  CHECK(arn->region == "eu-west-3");
+  CHECK(arn->table == "orders");
+  CHECK(parse_url(arn->whole())->path == arn->path);
+  for (const char* text :
+       {"s3:", "s3://", "s3://ab", "s3://a_b!/p", "s3://bucket?style=odd", "s3://bucket?requester_pays=1",
+        "s3://key:secret@bucket/p", "arn:aws:dynamodb:r:1:table/t", "arn:aws:s3:::bucket"}) {
+    CAPTURE(text);
+    const auto refused = parse_url(text);
+    REQUIRE(!refused.has_value());
+    CHECK(refused.error().kind == base::ErrorKind::Usage);
+    CHECK(refused.error().what.find("secret") == std::string::npos);
+  }
+}

@@ -165,10 +165,9 @@ Task<Result<ExportTree>> read_tree(Objects& objects, base::Log& log, std::string
   if (!text) co_return base::fail(text.error());
   Result<std::vector<ExportFile>> entries = parse_export_files(*text, *summary);
   if (!entries) co_return corrupt(objects.where(folder) + ": " + entries.error().what);
-  Result<std::vector<DataFile>> files =
-      co_await find_files(objects, log, *summary, std::move(*entries), std::move(folder));
+  Result<std::vector<DataFile>> files = co_await find_files(objects, log, *summary, std::move(*entries), folder);
   if (!files) co_return base::fail(files.error());
-  co_return ExportTree{std::move(*summary), std::move(*files)};
+  co_return ExportTree{std::move(folder), std::move(*summary), std::move(*files)};
 }
 
 Result<> check(const std::vector<ExportTree>& trees, const FindExports& wanted, const Objects& objects) {

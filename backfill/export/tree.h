@@ -17,6 +17,7 @@ struct DataFile {
 };
 
 struct ExportTree {
+  std::string folder;  // that holds its manifests; ends in '/' unless empty
   ExportSummary summary;
   std::vector<DataFile> files;
 };
