@@ -23,6 +23,10 @@ inline constexpr base::Millis kListAgain{1000};
 // How a chain of iterators ended.
 enum class ChainEnd { Finished, Expired, Trimmed, Vanished };
 
+// A shard that was not heard of for so long may have ended since, or hold more than a page: one empty page is no proof
+// that it does not.
+inline constexpr base::Millis kSilence{5000};
+
 struct Reader {
   explicit Reader(const Config& config)
       : tip(config.tip_wait, config.tip_pages), end(config.tip_wait, config.tip_pages) {}
@@ -37,6 +41,9 @@ struct Reader {
   base::Instant begun{};       // reading, by this process
   base::Instant saved_seen{};  // ShardState::seen of the last checkpoint made by this process
   base::Steady polled{};       // last answer
+  // Since when it may hold records that nobody read: from a start, a silence or its parent's end, until a page shows
+  // that it has been read up to the present.
+  std::optional<base::Steady> unread_since;
   // The page under delivery: when it was read, and the creation time of its oldest record.
   std::optional<base::Steady> delivering;
   base::Instant oldest{};
@@ -74,7 +81,8 @@ struct StreamCapture::State {
   void give_room();
   base::Micros pause(Reader& reader);
   void note_pass(const std::string& shard, base::Instant newest);
-  void note_end(const std::string& shard, Reader& reader, bool is_short, base::Steady requested);
+  // True when the page ends where the shard ends at present, as far as pages tell.
+  bool note_end(const std::string& shard, Reader& reader, bool is_short, base::Steady requested);
   void note_tip(const std::string& shard, Reader& reader, base::Steady requested);
 
   std::string place(const std::string& shard) const;

@@ -129,6 +129,8 @@ void StreamCapture::State::start_readers() {
     Reader& reader = readers.try_emplace(shard, config).first->second;
     reader.begun = clock.now();
     reader.polled = clock.steady();
+    const Steady since = lineage->unread_since(shard).value_or(Steady::min());
+    if (since < reader.polled - kSilence) reader.unread_since = since == Steady::min() ? reader.polled : since;
     group->start(read(std::move(shard)));
   }
 }

@@ -168,6 +168,7 @@ bool Lineage::inherit(Node& node) const {
   node.state.seen = std::max(from.state.seen, from.state.newest);
   node.tip = from.tip;
   node.past = from.past;
+  node.unread_since = from.unread_since;
   return true;
 }
 
@@ -214,6 +215,10 @@ void Lineage::passed(const std::string& shard, Steady past) {
   node.past = std::max(node.past, past);
 }
 
+void Lineage::ended_unread(const std::string& shard, Steady since) { nodes_.at(shard).unread_since = since; }
+
+std::optional<Steady> Lineage::unread_since(const std::string& shard) const { return nodes_.at(shard).unread_since; }
+
 bool Lineage::horizon_is_safe(const std::string& shard, Instant now) const {
   if (base::mutant("skip_to_trim_horizon")) return true;
   const ShardState& at = state(shard);
@@ -240,7 +245,8 @@ std::optional<Steady> Lineage::childless_since() const {
   std::optional<Steady> since;
   for (const auto& [id, finished] : unsettled_) {
     if (!finished || parents_.contains(id)) continue;
-    since = since ? std::min(*since, *finished) : *finished;
+    const Steady unread = std::min(*finished, nodes_.at(id).unread_since.value_or(*finished));
+    since = since ? std::min(*since, unread) : unread;
   }
   return since;
 }

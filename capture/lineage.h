@@ -54,6 +54,11 @@ class Lineage {
   void reached(const std::string& shard, base::Steady tip, base::Instant seen);
   void passed(const std::string& shard, base::Steady past);
 
+  // It ends, and was read up to the present until then: its children may hold unread records as old as that.
+  void ended_unread(const std::string& shard, base::Steady since);
+  // Nothing where no parent ended in this process.
+  std::optional<base::Steady> unread_since(const std::string& shard) const;
+
   // May reading begin at the trim horizon, with nothing lost that is needed? After a Trimmed error, or with no sequence
   // number to go on from: the horizon may have moved over records that nobody read.
   bool horizon_is_safe(const std::string& shard, base::Instant now) const;
@@ -94,6 +99,7 @@ class Lineage {
     // At its tip (or past by a newer record) for every instant before; a child begins with its parent's.
     base::Steady tip = base::Steady::min();
     base::Steady past = base::Steady::min();
+    std::optional<base::Steady> unread_since;
   };
 
   explicit Lineage(LineageRules rules) : rules_(rules) {}

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include "base/mutant.h"
 #include "capture/capture_state.h"
@@ -118,7 +119,8 @@ Task<Result<ChainEnd>> StreamCapture::State::read_chain(std::string shard, Reade
       give_room();
       co_return end_of(page.error(), place(shard));
     }
-    reader.polled = clock.steady();
+    const Steady before = std::exchange(reader.polled, clock.steady());
+    if (!reader.unread_since && reader.polled - before > kSilence) reader.unread_since = before;
     reader.losses = 0;
     iterator = page->next_iterator;
     reader.last_page_empty = page->records.empty();
@@ -130,7 +132,7 @@ Task<Result<ChainEnd>> StreamCapture::State::read_chain(std::string shard, Reade
     give_room();
     if (!taken) co_return fail(taken.error());
     if (last) co_return ChainEnd::Finished;
-    note_end(shard, reader, is_short, requested);
+    if (note_end(shard, reader, is_short, requested)) reader.unread_since.reset();
     if (reader.last_page_empty) co_await clock.sleep_for(pause(reader));
     if (!reader.last_page_empty) reader.wait = base::Millis(0);
   }
@@ -177,10 +179,15 @@ void StreamCapture::State::note_pass(const std::string& shard, Instant newest) {
 }
 
 // A page that was requested then, and is delivered now.
-void StreamCapture::State::note_end(const std::string& shard, Reader& reader, bool is_short, Steady requested) {
-  if (!config.short_pages_tell) return;
-  if (!is_short) return reader.end.records();
-  if (const std::optional<Steady> past = reader.end.empty(requested)) lineage->passed(shard, *past);
+bool StreamCapture::State::note_end(const std::string& shard, Reader& reader, bool is_short, Steady requested) {
+  const bool young = clock.now() - lineage->state(shard).newest <= kSkew;
+  if (!is_short) {
+    reader.end.records();
+    return young;
+  }
+  const std::optional<Steady> past = reader.end.empty(requested);
+  if (past && config.short_pages_tell) lineage->passed(shard, *past);
+  return young || (past && past >= reader.unread_since);
 }
 
 Task<Result<>> StreamCapture::State::deliver(std::string shard, Reader& reader, Folded folded, std::uint64_t count) {
@@ -199,6 +206,7 @@ Task<Result<>> StreamCapture::State::deliver(std::string shard, Reader& reader, 
   reader.saved_seen = folded.next.seen;
   records += count;
   if (count > 0) note_pass(shard, folded.next.newest);
+  if (folded.next.finished) lineage->ended_unread(shard, reader.unread_since.value_or(reader.polled));
   lineage->saved(shard, std::move(folded.next), clock.steady());
   co_return Result<>();
 }

@@ -51,7 +51,8 @@ Progress StreamCapture::State::progress() const {
   if (readers.empty()) now.lag = age(config.covered_until);
   for (const auto& [shard, reader] : readers) {
     const ShardState& at = lineage->state(shard);
-    const Steady waits_since = reader.delivering.value_or(reader.polled);
+    const Steady waits_since =
+        std::min(reader.delivering.value_or(reader.polled), reader.unread_since.value_or(Steady::max()));
     now.behind = std::max(now.behind, std::chrono::duration_cast<Millis>(steady - waits_since));
     Millis lag(0);
     if (reader.delivering) {

@@ -232,6 +232,40 @@ TEST_CASE("a finished shard without a child is behind until the child is listed"
   CHECK(w.capture->progress().behind < 2s);
 }
 
+//  A: polled ──── silent 20 s, split meanwhile ──── read to its end
+//  B: holds records as old as that; its first page is empty ── records
+TEST_CASE("after a silence a shard's children are behind until a page shows their records, and an empty one does not") {
+  World w;
+  w.stream.add("A");
+  w.start();
+  w.run(5s);
+  w.target.slow = 20s;
+  w.stream.put("A", "a");
+  w.run(1s);
+  w.stream.close("A");
+  w.stream.add("B", "A");
+  for (int i = 0; i < 3; ++i) w.stream.put("B", "b");
+  w.stream.empty_before_records = 3;
+  w.run(18s);
+  w.target.slow = 1ms;
+  Steady read{};
+  bool looked = false;
+  w.stream.after = [&](const std::string& operation, const std::string& shard) {
+    if (operation != "GetRecords" || shard != "B") return;
+    if (w.target.seq_of("b").empty()) {
+      CHECK(w.capture->progress().behind > 15s);
+      looked = true;
+    } else if (read == Steady{}) {
+      read = w.clock.steady();
+    }
+  };
+  w.run(30s);
+  CHECK(looked);
+  CHECK(w.target.seq_of("b") == "98");
+  CHECK(read != Steady{});
+  CHECK(w.capture->progress().behind < 2s);
+}
+
 TEST_CASE("waiting for a tip ends when it is there, and not before") {
   World w;
   w.stream.add("A");

@@ -111,6 +111,7 @@ Task<Result<>> TableMove::Impl::reach_sync() {
       co_await seams_.clock.sleep_for(base::Millis(5000));
       continue;
     }
+    if (Result<> looked = co_await look_at_quarantine(); !looked) co_return looked;
     if (Result<> looked = co_await glance_at_changed(); !looked) co_return looked;
     Result<std::optional<std::uint64_t>> rows = co_await target_->live_rows();
     if (!rows) co_return fail(rows.error());
@@ -127,7 +128,7 @@ Task<Result<>> TableMove::Impl::reach_sync() {
 }
 
 Task<Result<>> TableMove::Impl::claim() {
-  if (Result<> looked = co_await look_at_quarantine(); !looked) co_return looked;
+  if (base::mutant("in_sync_by_an_old_look")) co_await seams_.clock.sleep_for(kPassPatience);
   result_.quarantined = poison_.count();
   if (result_.quarantined > 0 && !options_.accept_quarantine) co_return fail(quarantine_error());
   enter(Phase::InSync);
@@ -147,11 +148,10 @@ Task<Result<>> TableMove::Impl::look_at_quarantine() {
       if (!key) co_return fail(key.error());
       keys.push_back(std::move(*key));
     }
-    Result<verify::Report> report = co_await verifier_->compare(keys);
-    if (!report) co_return fail(report.error());
-    compare_rcu_ += report->consumed_rcu;
-    std::set<item::Key> off(report->hot_keys.begin(), report->hot_keys.end());
-    for (const verify::Difference& difference : report->first) off.insert(difference.key);
+    Result<verify::Glance> seen = co_await verifier_->glance(keys);
+    if (!seen) co_return fail(seen.error());
+    compare_rcu_ += seen->consumed_rcu;
+    const std::set<item::Key> off(seen->others.begin(), seen->others.end());
     for (const item::Key& key : keys) {
       if (!off.contains(key)) mended.push_back(key.encoded());
     }

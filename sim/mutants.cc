@@ -378,6 +378,7 @@ const std::vector<Mutant>& mutants() {
        [](Plan& plan) { with_tampering(plan, 2); }},
       {"verify_count_only", "verify compares counts, not contents", [](Plan& plan) { with_tampering(plan, 1); }},
       {"verify_values_only", "verify compares values twice, whatever is still on its way", with_rolls},
+      {"in_sync_by_an_old_look", "in sync is said a minute after it was found", nullptr},
       {"reverify_by_the_hour", "keys that changed long ago are not compared again",
        with_tampering_after_the_comparison},
   };
