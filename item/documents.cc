@@ -348,6 +348,7 @@ bool DocumentReader::end_item(const char* behind) {
   ++place_.items;
   if (in_items_) ++place_.document_items;
   boundary(behind);
+  places_.push_back(place_);
   return true;
 }
 
@@ -415,6 +416,8 @@ DocumentPage DocumentReader::take() {
   page.after = place_;
   page.items = std::move(items_);
   items_.clear();
+  page.places = std::move(places_);
+  places_.clear();
   const std::size_t whole = ready();
   const auto later = std::ranges::lower_bound(runs_, whole, {}, &DocumentPage::Run::from);
   const std::vector<DocumentPage::Run> rest(later, runs_.end());

@@ -46,7 +46,8 @@ struct DocumentPage {
   };
   Buffer text;
   std::vector<ItemText> items;
-  DocumentPlace after;
+  std::vector<DocumentPlace> places;  // behind each
+  DocumentPlace after;                // behind all
 
   std::string_view operator[](std::size_t index) const {
     return std::string_view(*text).substr(items[index].from, items[index].size);
@@ -146,6 +147,7 @@ class DocumentReader {
 
   std::string text_;
   std::vector<DocumentPage::ItemText> items_;
+  std::vector<DocumentPlace> places_;
   std::vector<DocumentPage::Run> runs_;
   base::Result<> result_;
 };

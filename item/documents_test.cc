@@ -35,6 +35,7 @@ Read read(std::string_view text, base::Rng& rng, DocumentPlace from = {}, std::s
     for (std::size_t i = 0; i < page.items.size(); ++i) {
       const std::string item(page[i]);
       all.items.push_back(item);
+      all.places.push_back(page.places[i]);
       all.offsets.push_back(page.offset_of(page.items[i].from));
       for (std::size_t at = 0; at < item.size(); ++at) {
         CHECK(whole[page.offset_of(page.items[i].from + at)] == item[at]);
