@@ -1,4 +1,4 @@
-# Fuzzers: <room>/*_fuzz.cc with libFuzzer, a short run each as a test. clang only.
+# Fuzzers: <room>/*_fuzz.cc and <room>/<folder>/*_fuzz.cc with libFuzzer, a short run each as a test. clang only.
 option(MOVEOUT_FUZZ "Build the fuzzers and run each for MOVEOUT_FUZZ_SECONDS as a test" OFF)
 set(MOVEOUT_FUZZ_SECONDS 20 CACHE STRING "Seconds a fuzzer runs as a test")
 if(NOT MOVEOUT_FUZZ)
@@ -8,11 +8,12 @@ if(NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
   message(FATAL_ERROR "the fuzzers need clang")
 endif()
 
-# The room's own sources are compiled again, so that the fuzzer sees their branches.
-function(moveout_fuzz name room)
-  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${room}/*.cc)
+# The sources beside it are compiled again, so that the fuzzer sees their branches; what is below them comes from the rooms.
+function(moveout_fuzz name folder)
+  string(REGEX MATCH "^[a-z0-9]+" room ${folder})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*.cc)
   list(FILTER sources EXCLUDE REGEX "_(test|main|fuzz)\\.cc$")
-  add_executable(${name} ${CMAKE_SOURCE_DIR}/${room}/${name}.cc ${sources})
+  add_executable(${name} ${CMAKE_SOURCE_DIR}/${folder}/${name}.cc ${sources})
   set(sanitize fuzzer)
   if(NOT MOVEOUT_SANITIZE)
     set(sanitize fuzzer,address,undefined)
@@ -20,15 +21,19 @@ function(moveout_fuzz name room)
   target_compile_options(${name} PRIVATE -fsanitize=${sanitize} -fno-sanitize-recover=all)
   target_link_options(${name} PRIVATE -fsanitize=${sanitize})
   target_link_libraries(${name} PRIVATE moveout_flags moveout_base ${PARTS_${room}})
+  if(NOT folder STREQUAL room)
+    target_link_libraries(${name} PRIVATE moveout_${room})
+  endif()
   add_test(NAME ${name} COMMAND ${name} -max_total_time=${MOVEOUT_FUZZ_SECONDS} -max_len=20000 -rss_limit_mb=1024
            -timeout=10 -print_final_stats=1)
   math(EXPR seconds "${MOVEOUT_FUZZ_SECONDS} + 120")
   set_tests_properties(${name} PROPERTIES LABELS fuzz TIMEOUT ${seconds})
 endfunction()
 
-file(GLOB fuzzers CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/*/*_fuzz.cc)
+file(GLOB fuzzers CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/*/*_fuzz.cc
+     ${CMAKE_SOURCE_DIR}/*/*/*_fuzz.cc)
 foreach(fuzzer IN LISTS fuzzers)
   get_filename_component(name ${fuzzer} NAME_WE)
-  get_filename_component(room ${fuzzer} DIRECTORY)
-  moveout_fuzz(${name} ${room})
+  get_filename_component(folder ${fuzzer} DIRECTORY)
+  moveout_fuzz(${name} ${folder})
 endforeach()
