@@ -55,20 +55,6 @@ Result<move::Options> options_of(const Context& context, bool is_aws, std::size_
   return options;
 }
 
-// What the state remembers of the two sides; another move's state is refused by it.
-std::string urls_of(const Context& context, const Source& source, const Targets& targets) {
-  const Url& from = context.config.source;
-  std::string text = fmt::format("dynamodb://{}/{}", source.region(), from.table);
-  if (!source.is_aws()) text += " at " + source.endpoint();
-  text += " -> " + context.config.target.identity();
-  const Url& to = context.config.target;
-  if (!from.table.empty() && !to.table.empty()) text += "?table=" + to.table;
-  if (!targets.place().empty()) text += " at " + targets.place();
-  // What was begun with a version on every item goes on so.
-  if (context.config.dynamodb_target.guarded) text += " (m3)";
-  return text;
-}
-
 // One run of a move, with all it stands on; destroyed before the runtime.
 struct Stage {
   std::unique_ptr<state::RunLock> lock;
@@ -207,9 +193,9 @@ Task<Result<>> drive(Context& context, Stage& stage, base::Rng& rng, move::Job j
                     context.state_worker, context.reporter};
   Targets& targets = *stage.targets;
   stage.move = std::make_unique<move::Move>(
-      job == move::Job::Finish ? std::string() : urls_of(context, *stage.source, *stage.targets), random_run_id(),
-      stage.tables, *options, seams, [&targets](const move::TableSpec& table) { return targets.make(table); },
-      rng.fork());
+      job == move::Job::Finish ? std::string() : urls_of(context.config, *stage.source, *stage.targets),
+      random_run_id(), stage.tables, *options, seams,
+      [&targets](const move::TableSpec& table) { return targets.make(table); }, rng.fork());
   if (job == move::Job::Copy && context.command.name == "copy") {
     context.reporter.notice(
         "",

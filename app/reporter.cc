@@ -188,7 +188,8 @@ void Reporter::result(std::size_t tables, const std::vector<move::TableResult>& 
     event["consumed_rcu"] = consumed;
   }
   if (what_ == "verify") {
-    for (const char* name : {"matched", "missing", "extra", "different", "hot", "expired"}) event[name] = 0;
+    for (const char* name : {"matched", "missing", "extra", "different", "hot", "expired", "quarantined"})
+      event[name] = 0;
   }
   for (const auto& member : more) event[member.key()] = member.value();
   emit(std::move(event));

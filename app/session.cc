@@ -173,6 +173,16 @@ Task<Result<std::vector<move::TableSpec>>> expand_tables(aws::DynamoDb& source, 
   co_return all;
 }
 
+std::string urls_of(const MoveConfig& config, const Source& source, const Targets& targets) {
+  std::string text = fmt::format("dynamodb://{}/{}", source.region(), config.source.table);
+  if (!source.is_aws()) text += " at " + source.endpoint();
+  text += " -> " + config.target.identity();
+  if (!config.source.table.empty() && !config.target.table.empty()) text += "?table=" + config.target.table;
+  if (!targets.place().empty()) text += " at " + targets.place();
+  if (config.dynamodb_target.guarded) text += kWithVersions;
+  return text;
+}
+
 std::uint64_t random_seed() {
   std::random_device device;
   return (std::uint64_t{device()} << 32) | device();

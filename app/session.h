@@ -92,6 +92,11 @@ base::Task<base::Result<std::vector<move::TableSpec>>> expand_tables(aws::Dynamo
                                                                      std::vector<move::TableSpec> tables,
                                                                      Scheme target);
 
+// What the state remembers of the two sides; another move's state is refused by it.
+std::string urls_of(const MoveConfig& config, const Source& source, const Targets& targets);
+// What was begun with a version on every item goes on so: the end of the line above.
+inline constexpr std::string_view kWithVersions = " (m3)";
+
 // A number nobody can foresee: seeds and run ids.
 std::uint64_t random_seed();
 std::string random_run_id();

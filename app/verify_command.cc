@@ -3,12 +3,14 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "app/context.h"
 #include "app/listeners.h"
 #include "app/session.h"
 #include "base/task_group.h"
 #include "item/hash.h"
+#include "move/adapters.h"
 #include "move/positions.h"
 #include "verify/verifier.h"
 
@@ -27,8 +29,9 @@ namespace {
 constexpr base::Millis kPatience{90000};
 
 json::object figures(const verify::Report& report) {
-  return {{"matched", report.matched},     {"missing", report.missing}, {"extra", report.extra},
-          {"different", report.different}, {"hot", report.hot},         {"expired", report.expired}};
+  return {{"matched", report.matched},        {"missing", report.missing}, {"extra", report.extra},
+          {"different", report.different},    {"hot", report.hot},         {"expired", report.expired},
+          {"quarantined", report.quarantined}};
 }
 
 struct Totals {
@@ -43,6 +46,7 @@ struct Totals {
     sum.different += report.different;
     sum.hot += report.hot;
     sum.expired += report.expired;
+    sum.quarantined += report.quarantined;
     too_hot |= report.hot > std::max<std::uint64_t>(10, report.matched / 1000);
     move::TableResult result;
     result.table = table;
@@ -50,23 +54,6 @@ struct Totals {
     result.items = report.matched;
     results.push_back(std::move(result));
   }
-};
-
-// What was found of a table counts also when its verification is stopped or fails.
-class Counted {
- public:
-  Counted(Totals& totals, std::string table, const std::optional<verify::Verifier>& verifier)
-      : totals_(totals), table_(std::move(table)), verifier_(verifier) {}
-  Counted(const Counted&) = delete;
-  Counted& operator=(const Counted&) = delete;
-  ~Counted() { totals_.add(table_, report ? *report : verifier_ ? verifier_->so_far() : verify::Report()); }
-
-  std::optional<verify::Report> report;
-
- private:
-  Totals& totals_;
-  std::string table_;
-  const std::optional<verify::Verifier>& verifier_;
 };
 
 Task<Result<>> tick(Context& context, std::string table, std::int64_t total, const verify::Verifier& verifier) {
@@ -100,6 +87,7 @@ void tell(Context& context, const std::string& table, const verify::Report& repo
                                  report.missing, report.extra, report.different);
   if (report.hot > 0) text += fmt::format(", {} changing too fast to compare", report.hot);
   if (report.expired > 0) text += fmt::format(", {} expired and on one side only", report.expired);
+  if (report.quarantined > 0) text += fmt::format(", {} set aside by the run", report.quarantined);
   context.reporter.say(fmt::format("{}, {:.0f} RCU", text, report.consumed_rcu));
   if (!report.clean() && told_by != "run") {
     context.reporter.say(
@@ -117,6 +105,47 @@ void tell(Context& context, const std::string& table, const verify::Report& repo
   }
 }
 
+// The state of the run, where it is at hand: what it has set aside is missing in the target by its doing. Whatever is
+// wrong with it is the run's business; here it only means that nothing is known.
+struct RunState {
+  std::unique_ptr<state::SqliteStore> store;  // null: none
+};
+
+Task<RunState> look_for_run(Context& context, std::string urls) {
+  RunState run;
+  const std::string path = context.state_dir + "/state.db";
+  std::error_code unseen;
+  if (!std::filesystem::exists(path, unseen)) co_return run;
+  Result<std::unique_ptr<state::SqliteStore>> store = co_await state::SqliteStore::open(context.state_worker, path);
+  Result<std::optional<std::string>> known = store ? co_await move::urls_of(**store) : fail(store.error());
+  if (!known) {
+    context.log.warn("verify.without_state", {{"folder", context.state_dir}, {"why", known.error().what}});
+  } else if (*known && (**known == urls || **known == urls + std::string(kWithVersions))) {
+    run.store = std::move(*store);
+  } else if (*known) {
+    context.log.info("verify.state_of_another_move", {{"folder", context.state_dir}, {"moves", **known}});
+  }
+  co_return run;
+}
+
+// What the run has set aside of one table. A table that was dropped and made again is another one.
+class Quarantined {
+ public:
+  Quarantined(state::Store& store, const std::string& table) : poison_(store, table), state_(store, {}, table) {}
+  // Null where nothing is known.
+  Task<Result<verify::SetAside*>> of(const aws::TableDescription& table) {
+    if (Result<> loaded = co_await state_.load(); !loaded) co_return fail(loaded.error());
+    const std::optional<move::SourceIdentity>& source = state_.source();
+    if (!source || source->arn != table.arn || source->id != table.id) co_return nullptr;
+    co_return &keys_;
+  }
+
+ private:
+  state::PoisonStore poison_;
+  move::TableState state_;
+  move::PoisonKeys keys_{poison_, move::PoisonKeys::Of::Beside};
+};
+
 // The file as it is now: another one of the same name is another target.
 std::string file_of(const std::string& path) {
   struct ::stat file{};
@@ -124,16 +153,34 @@ std::string file_of(const std::string& path) {
   return fmt::format("{} {}:{}", path, file.st_dev, file.st_ino);
 }
 
-Task<Result<>> verify_table(Context& context, Source& source, Targets& targets, base::Disk& disk, move::TableSpec spec,
-                            base::Rng& rng, Totals& totals) {
-  context.reporter.phase(spec.source, move::Phase::Verify);
-  std::unique_ptr<target::Target> target = targets.make(spec);
+// One table's verification and what it stands on.
+struct OneTable {
+  explicit OneTable(std::string t) : table(std::move(t)) {}
+  std::string table;
+  std::unique_ptr<target::Target> target;
   std::optional<move::RunWatermark> watermark;
+  std::optional<Quarantined> quarantined;
   std::optional<verify::Verifier> verifier;
-  Counted counted(totals, spec.source, verifier);
-  Result<aws::TableDescription> described = co_await source.dynamodb().describe_table(spec.source);
+};
+
+// All of it outlives the work, so that what was done until a stop can be kept.
+struct Stage {
+  std::unique_ptr<Source> source;
+  std::unique_ptr<state::RunLock> lock;
+  std::unique_ptr<state::PosixDisk> disk;
+  std::unique_ptr<Targets> targets;
+  RunState run;
+  std::unique_ptr<OneTable> one;  // the table that is being verified
+};
+
+Task<Result<>> open_table(Context& context, Stage& stage, const move::TableSpec& spec, base::Rng& rng,
+                          std::int64_t& items) {
+  OneTable& one = *stage.one;
+  one.target = stage.targets->make(spec);
+  Result<aws::TableDescription> described = co_await stage.source->dynamodb().describe_table(spec.source);
   if (!described) co_return fail(described.error());
-  Result<target::Opened> opened = co_await target->open_reader(target::Layout{spec.target, described->key, ""});
+  items = described->item_count;
+  Result<target::Opened> opened = co_await one.target->open_reader(target::Layout{spec.target, described->key, ""});
   if (!opened) co_return fail(opened.error());
   verify::Config config;
   config.table = spec.source;
@@ -141,38 +188,57 @@ Task<Result<>> verify_table(Context& context, Source& source, Targets& targets, 
   config.max_rcu = context.command.max_rcu >= 0 ? context.command.max_rcu : spec.max_rcu;
   config.seed = rng.next();
   config.patience = kPatience;
-  config.sides = fmt::format("{} {} {} {} -> {} {}", source.endpoint(), described->arn, described->id,
+  config.sides = fmt::format("{} {} {} {} -> {} {}", stage.source->endpoint(), described->arn, described->id,
                              base::micros_of(described->created), file_of(context.config.target.path), spec.target);
   // A table of SQLite may have any name; this one is of files.
   config.name = fmt::format("command-{:016x}", item::hash_of(spec.target, 0).high);
-  watermark.emplace(*target, context.clock, context.log, spec.source,
-                    described->stream_enabled ? described->stream_arn : "");
-  co_await watermark->look();
-  if (watermark->knows()) context.log.info("verify.beside_a_run", {{"table", spec.source}});
-  verifier.emplace(std::move(config), source.dynamodb(), *target, *watermark, disk, context.state_worker, context.clock,
-                   rng.fork(), context.log);
+  one.watermark.emplace(*one.target, context.clock, context.log, spec.source,
+                        described->stream_enabled ? described->stream_arn : "");
+  co_await one.watermark->look();
+  if (one.watermark->knows()) context.log.info("verify.beside_a_run", {{"table", spec.source}});
+  if (stage.run.store) {
+    Result<verify::SetAside*> known = co_await one.quarantined.emplace(*stage.run.store, spec.source).of(*described);
+    if (!known) co_return fail(known.error());
+    config.set_aside = *known;
+  }
+  one.verifier.emplace(std::move(config), stage.source->dynamodb(), *one.target, *one.watermark, *stage.disk,
+                       context.state_worker, context.clock, rng.fork(), context.log);
+  co_return Result<>();
+}
+
+Task<Result<>> verify_table(Context& context, Stage& stage, move::TableSpec spec, base::Rng& rng, Totals& totals) {
+  context.reporter.phase(spec.source, move::Phase::Verify);
+  stage.one = std::make_unique<OneTable>(spec.source);
+  std::int64_t items = 0;
+  if (Result<> opened = co_await open_table(context, stage, spec, rng, items); !opened) co_return opened;
+  verify::Report report;
   base::TaskGroup group(context.executor);
-  group.start(tick(context, spec.source, described->item_count, *verifier));
-  const auto run = [](verify::Verifier& each, std::optional<verify::Report>& out) -> Task<Result<>> {
+  group.start(tick(context, spec.source, items, *stage.one->verifier));
+  const auto run = [](verify::Verifier& each, verify::Report& out) -> Task<Result<>> {
     Result<verify::Report> found = co_await each.run();
     if (!found) co_return fail(found.error());
     out = std::move(*found);
     co_return Result<>();
   };
-  if (Result<> done = co_await group.run_beside(run(*verifier, counted.report)); !done) co_return done;
-  tell(context, spec.source, *counted.report, watermark->told_by());
+  if (Result<> done = co_await group.run_beside(run(*stage.one->verifier, report)); !done) co_return done;
+  totals.add(spec.source, report);
+  tell(context, spec.source, report, stage.one->watermark->told_by());
+  stage.one.reset();
   co_return Result<>();
 }
 
-Task<Result<>> verify_tables(Context& context, Source& source, Targets& targets, base::Disk& disk,
-                             std::vector<move::TableSpec> tables, base::Rng& rng, Totals& totals) {
-  for (const move::TableSpec& spec : tables) {
-    if (Result<> done = co_await verify_table(context, source, targets, disk, spec, rng, totals); !done) co_return done;
+// What was found of a table counts, and what was done is kept, also when its verification is stopped or fails.
+Task<> keep_what_was_done(Context& context, Stage& stage, Totals& totals) {
+  if (!stage.one) co_return;
+  std::optional<verify::Verifier>& verifier = stage.one->verifier;
+  totals.add(stage.one->table, verifier ? verifier->so_far() : verify::Report());
+  if (!verifier) co_return;
+  if (Result<> kept = co_await verifier->keep(); !kept) {
+    context.log.warn("verify.not_kept", {{"table", stage.one->table}, {"why", kept.error().what}});
   }
-  co_return Result<>();
 }
 
-Task<Result<>> drive(Context& context, Totals& totals, Ending& ending) {
+Task<Result<>> drive(Context& context, Stage& stage, Totals& totals, Ending& ending) {
   if (context.config.target.scheme == Scheme::File) {
     co_return fail(ErrorKind::Usage, "verify: a file cannot be compared; the target is a sqlite: file or a table");
   }
@@ -180,22 +246,32 @@ Task<Result<>> drive(Context& context, Totals& totals, Ending& ending) {
   Result<std::unique_ptr<Source>> source =
       Source::connect(context.config.source, context.executor, context.clock, rng.fork(), context.log);
   if (!source) co_return fail(source.error());
+  stage.source = std::move(*source);
   Result<std::vector<move::TableSpec>> tables =
-      co_await expand_tables((*source)->dynamodb(), context.config.tables, context.config.target.scheme);
+      co_await expand_tables(stage.source->dynamodb(), context.config.tables, context.config.target.scheme);
   if (!tables) co_return fail(tables.error());
   ending.tables = tables->size();
   const std::string folder = context.state_dir + "/verify/command";
   // One `verify` at a time in one state folder: they share the working files.
   Result<std::unique_ptr<state::RunLock>> lock = state::RunLock::take(folder);
   if (!lock) co_return fail(lock.error());
+  stage.lock = std::move(*lock);
   Result<std::unique_ptr<state::PosixDisk>> disk = state::PosixDisk::open(folder);
   if (!disk) co_return fail(disk.error());
+  stage.disk = std::move(*disk);
+  MoveConfig to = context.config;
   // Reading needs no L, and sees items of either way.
-  context.config.dynamodb_target.guarded = true;
+  to.dynamodb_target.guarded = true;
   Result<std::unique_ptr<Targets>> targets =
-      Targets::connect(context.config, context.target_worker, context.executor, context.clock, rng.fork(), context.log);
+      Targets::connect(to, context.target_worker, context.executor, context.clock, rng.fork(), context.log);
   if (!targets) co_return fail(targets.error());
-  co_return co_await verify_tables(context, **source, **targets, **disk, *tables, rng, totals);
+  stage.targets = std::move(*targets);
+  context.config.dynamodb_target.guarded = false;
+  stage.run = co_await look_for_run(context, urls_of(context.config, *stage.source, *stage.targets));
+  for (const move::TableSpec& spec : *tables) {
+    if (Result<> done = co_await verify_table(context, stage, spec, rng, totals); !done) co_return done;
+  }
+  co_return Result<>();
 }
 
 }  // namespace
@@ -205,9 +281,11 @@ Task<Ending> run_verify(Context context) {
   ending.tables = context.config.tables.size();
   ending.more = figures({});
   Totals totals;
+  Stage stage;
   base::TaskGroup group(context.executor);
   group.start(stop_by_signal(context));
-  ending.result = co_await group.run_beside(drive(context, totals, ending));
+  ending.result = co_await group.run_beside(drive(context, stage, totals, ending));
+  co_await keep_what_was_done(context, stage, totals);
   ending.results = totals.results;
   const verify::Report& sum = totals.sum;
   ending.more = figures(sum);

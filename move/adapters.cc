@@ -64,6 +64,11 @@ Task<Result<>> StateQuarantine::tidy() {
   co_return Result<>();
 }
 
+Task<Result<>> PoisonKeys::learn() {
+  if (of_ == Of::ThisProcess) co_return Result<>();
+  co_return co_await poison_.load();
+}
+
 Task<Result<>> ChangedObserver::changing(std::vector<item::Key> keys) {
   if (!recording_ || keys.empty()) co_return Result<>();
   co_return co_await changed_.add(std::move(keys));

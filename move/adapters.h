@@ -12,6 +12,7 @@
 #include "state/quarantine_file.h"
 #include "target/writer.h"
 #include "verify/changed_keys.h"
+#include "verify/set_aside.h"
 #include "verify/verifier.h"
 
 namespace moveout::move {
@@ -60,6 +61,19 @@ class StateQuarantine final : public target::Quarantine {
   base::Log& log_;
   bool written_ = false;     // by this process, in whole
   std::uint64_t shown_ = 0;  // poison_.replaced() as the file shows it
+};
+
+// What is in quarantine, for verify. `Beside` another process that owns the state: it is read anew each time.
+class PoisonKeys final : public verify::SetAside {
+ public:
+  enum class Of { ThisProcess, Beside };
+  PoisonKeys(state::PoisonStore& poison, Of of) : poison_(poison), of_(of) {}
+  base::Task<base::Result<>> learn() override;
+  bool holds(std::string_view key) const override { return poison_.holds(key); }
+
+ private:
+  state::PoisonStore& poison_;
+  Of of_;
 };
 
 // Remembers the keys that changes touch, from the moment verify begins.

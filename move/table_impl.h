@@ -90,6 +90,7 @@ class TableMove::Impl {
   TableState state_;
   state::PoisonStore poison_;
   StateQuarantine quarantine_;
+  PoisonKeys set_aside_{poison_, PoisonKeys::Of::ThisProcess};
   StateCheckpoints checkpoint_sink_;
   target::Writer writer_;
   verify::ChangedKeys changed_;

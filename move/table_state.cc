@@ -192,6 +192,19 @@ Task<Result<Owner>> take_ownership(state::Store& store, std::string urls, std::s
   co_return owner;
 }
 
+Task<Result<std::optional<std::string>>> urls_of(state::Store& store) {
+  Result<state::Rows> rows = co_await store.read("run");
+  if (!rows) co_return fail(rows.error());
+  const auto run = rows->find("run");
+  if (run == rows->end()) co_return std::nullopt;
+  Result<json::value> value = base::parse_json(run->second);
+  if (!value) co_return fail(value.error());
+  RowReader row("run", *value);
+  std::string urls = row.text("urls");
+  if (Result<> done = row.done(); !done) co_return fail(done.error());
+  co_return urls;
+}
+
 TableState::TableState(state::Store& store, Owner owner, std::string table)
     : store_(store), owner_(std::move(owner)), prefix_("table/" + table + "/") {}
 

@@ -26,6 +26,9 @@ struct Owner {
 // line; Usage when the state belongs to other ones. RunLocked when another process takes it at the same moment.
 base::Task<base::Result<Owner>> take_ownership(state::Store& store, std::string urls, std::string fresh_run_id);
 
+// What the state says is moved where; nothing when no move has begun in it.
+base::Task<base::Result<std::optional<std::string>>> urls_of(state::Store& store);
+
 struct SourceIdentity {
   std::string arn;
   std::string id;

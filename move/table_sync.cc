@@ -70,7 +70,8 @@ Task<Result<>> TableMove::Impl::verify_all() {
                                   {"extra", report->extra},
                                   {"different", report->different},
                                   {"hot", report->hot},
-                                  {"expired", report->expired}});
+                                  {"expired", report->expired},
+                                  {"quarantined", report->quarantined}});
   const std::uint64_t off = report->missing + report->extra + report->different;
   result_.items = report->matched;
   result_.expired = report->expired;
@@ -137,23 +138,26 @@ Task<Result<>> TableMove::Impl::claim() {
   co_return Result<>();
 }
 
-// What was set aside may have been mended since in a way that no change told: the two sides are asked.
+// What was set aside may have been mended since in a way that no change told: the two sides are asked. A key that both
+// have, or neither, shows that what was set aside before this look is history; what is set aside meanwhile stays.
 Task<Result<>> TableMove::Impl::look_at_quarantine() {
-  std::vector<std::string> mended;
-  const std::vector<std::string> held = poison_.keys();
+  std::vector<std::pair<std::string, item::Version>> mended;
+  const std::vector<std::pair<std::string, item::Version>> held = poison_.held();
   for (std::size_t from = 0; from < held.size(); from += kCompareKeys) {
+    const std::size_t end = std::min(held.size(), from + kCompareKeys);
     std::vector<item::Key> keys;
-    for (std::size_t i = from; i < std::min(held.size(), from + kCompareKeys); ++i) {
-      Result<item::Key> key = item::Key::from_encoded(held[i]);
+    for (std::size_t i = from; i < end; ++i) {
+      Result<item::Key> key = item::Key::from_encoded(held[i].first);
       if (!key) co_return fail(key.error());
       keys.push_back(std::move(*key));
     }
-    Result<verify::Glance> seen = co_await verifier_->glance(keys);
+    Result<verify::Glance> seen = co_await verifier_->glance(std::move(keys));
     if (!seen) co_return fail(seen.error());
     compare_rcu_ += seen->consumed_rcu;
-    const std::set<item::Key> off(seen->others.begin(), seen->others.end());
-    for (const item::Key& key : keys) {
-      if (!off.contains(key)) mended.push_back(key.encoded());
+    std::set<std::string> off;
+    for (const item::Key& key : seen->others) off.insert(key.encoded());
+    for (std::size_t i = from; i < end; ++i) {
+      if (!off.contains(held[i].first)) mended.push_back(held[i]);
     }
   }
   if (Result<> forgotten = co_await poison_.forget(std::move(mended)); !forgotten) co_return forgotten;
@@ -191,8 +195,6 @@ Task<Result<>> TableMove::Impl::compare_changed() {
     if (!report) co_return fail(report.error());
     compare_rcu_ += report->consumed_rcu;
     result_.expired += report->expired;
-    std::erase_if(report->first,
-                  [&](const verify::Difference& difference) { return poison_.holds(difference.key.encoded()); });
     // Not yet final: the keys wait for another comparison, and nothing is said to be in sync meanwhile.
     std::vector<item::Key> again = std::move(report->hot_keys);
     for (const verify::Difference& difference : report->first) {

@@ -155,6 +155,20 @@ void OrderedReplayer::again(const std::string& key) {
   ready_came_.notify_all();
 }
 
+// What was set aside leaves nothing older of its key in the target: a delete takes its place, unless a later change
+// comes anyway. A refused delete tells that the target cannot hold the key at all.
+void OrderedReplayer::set_aside(const std::string& key) {
+  Lane& at = lane(key);
+  item::Change& change = at.now.change;
+  if (at.next || change.kind == ChangeKind::Delete || base::mutant("refused_leaves_old_image")) return definite(key);
+  bytes_ -= size_of(change);
+  change.kind = ChangeKind::Delete;
+  change.image.clear();
+  bytes_ += size_of(change);
+  at.doubtful = false;
+  again(key);
+}
+
 void OrderedReplayer::hold(const std::string& key, Steady until) {
   Lane& at = lane(key);
   at.at = At::Held;
@@ -324,7 +338,6 @@ Task<Result<OrderedReplayer::Settled>> OrderedReplayer::settle(std::vector<std::
         ++counters_.refused;
         refused.push_back(
             {key, change.version, answers.why[i].empty() ? "the target refuses it" : answers.why[i], change.image});
-        over.push_back(key);
         break;
       case Outcome::Throttled: {
         settled.throttled = true;
@@ -349,10 +362,11 @@ Task<Result<OrderedReplayer::Settled>> OrderedReplayer::settle(std::vector<std::
         break;
     }
   }
-  settled.definite = !over.empty();
+  settled.definite = !over.empty() || !refused.empty();
   if (settled.unknown) seams_.log.info("replay.held", {{"table", config_.table}, {"keys", held_.size()}});
   if (!refused.empty()) {
-    if (Result<> kept = co_await seams_.quarantine.put(std::move(refused)); !kept) co_return fail(kept.error());
+    if (Result<> kept = co_await seams_.quarantine.put(refused); !kept) co_return fail(kept.error());
+    for (const target::Poison& each : refused) set_aside(each.key);
   }
   if (!applied.empty()) {
     if (Result<> told = co_await seams_.standing.stands(std::move(applied)); !told) co_return fail(told.error());

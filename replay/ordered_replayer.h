@@ -61,7 +61,8 @@ struct OrderedSeams {
 
 // A key has one write under way at most, and its next one is sent when that one has a definite outcome:
 //
-//   Applied, Stale, Refused   definite
+//   Applied, Stale            definite
+//   Refused                   definite: set aside, and the key's delete is sent in its place
 //   Throttled                 certainly not applied: sent again, or what has come meanwhile instead
 //   Unknown                   the key is held until it can no longer land; then the same write again, then the next
 //
@@ -125,6 +126,7 @@ class OrderedReplayer {
   base::Task<base::Result<Settled>> settle(std::vector<std::string> keys, Answers answers);
   void definite(const std::string& key);
   void again(const std::string& key);
+  void set_aside(const std::string& key);
   void hold(const std::string& key, base::Steady until);
   void leave(const Waiting& waiting);
   Lane& lane(const std::string& key);

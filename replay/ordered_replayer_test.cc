@@ -75,8 +75,13 @@ struct Stream {
         const std::string name = "k" + std::to_string(rng.below(static_cast<std::uint64_t>(keys)));
         item::Change change{key_of(name), item::ChangeKind::Put, {0, item::Band::Change, t}, "", {}, false};
         if (rng.chance(4)) change.kind = item::ChangeKind::Delete;
-        if (change.kind == item::ChangeKind::Put) change.image = item::to_json(item_of(name, std::to_string(t)));
-        change.image.empty() ? void(last.erase(change.key.encoded())) : void(last[change.key.encoded()] = change.image);
+        // What the target can never hold leaves nothing of its key there, also nothing older.
+        const bool never = !touched && rng.chance(6);
+        if (change.kind == item::ChangeKind::Put) {
+          change.image = item::to_json(item_of(name, (never ? "never " : "") + std::to_string(t)));
+        }
+        const bool stands = !change.image.empty() && !never;
+        stands ? void(last[change.key.encoded()] = change.image) : void(last.erase(change.key.encoded()));
         if (touched) {
           change.kind = item::ChangeKind::Touched;
           change.image.clear();
@@ -271,8 +276,8 @@ TEST_CASE("level-triggered changes are read again and kept in order in the same 
 
 #ifdef MOVEOUT_MUTANTS
 TEST_CASE("without one of its rules the target is left wrong") {
-  for (const std::string name :
-       {"held_key_not_held", "m4_client_retries", "no_wait_after_restart", "position_before_definite"}) {
+  for (const std::string name : {"held_key_not_held", "m4_client_retries", "no_wait_after_restart",
+                                 "position_before_definite", "refused_leaves_old_image"}) {
     CAPTURE(name);
     const test::Mutant mutant(name.c_str());
     CHECK(spoiled(60) > 0);
@@ -315,6 +320,15 @@ TEST_CASE("of many changes of a key that wait, the last one is sent") {
 
 TEST_CASE("a change that the target can never hold is set aside, and the position goes on") {
   One one({0, 0, 0});
+  one.stream.pages.push_back(page_of({{"a", "never"}, {"b", "fine"}}));
+  REQUIRE(test::run(one.io, one.clock, one.live(std::nullopt)));
+  CHECK(one.aside.keys == std::set<std::string>{key_of("a").encoded()});
+  CHECK(one.database.rows.size() == 1);
+}
+
+TEST_CASE("no older image stays behind when a key's last change is set aside, whatever became of the requests") {
+  One one({0, 0, 0});
+  one.database.rows[key_of("a").encoded()] = item::to_json(item_of("a", "old"));
   one.stream.pages.push_back(page_of({{"a", "never"}, {"b", "fine"}}));
   REQUIRE(test::run(one.io, one.clock, one.live(std::nullopt)));
   CHECK(one.aside.keys == std::set<std::string>{key_of("a").encoded()});

@@ -362,6 +362,7 @@ const std::vector<Mutant>& mutants() {
       {"capacity_refusal_is_final", "a server that refuses ReturnConsumedCapacity ends the move", with_a_stand_in},
       {"drop_failed_put", "a failed write is logged and passed over", with_a_target_down},
       {"refused_are_dropped", "what the target cannot hold is dropped without a word", with_refusals},
+      {"refused_leaves_old_image", "an older image of what is set aside stays in the target", with_refusals},
       {"segment_count_recomputed", "the number of segments is computed anew on resume", with_kills_in_backfill},
       {"scan_error_skips_page", "a page that cannot be read is passed over", with_an_outage},
       {"replace_keeps_old_attributes", "a put is applied as an update", sqlite},

@@ -192,7 +192,8 @@ std::optional<std::string> find_difference(const Table& table, const Contents& t
     }
     Text state = row.at(since);
     const auto fits = [&](const Text& text) {
-      if (text && expectation.refused != nullptr && expectation.refused(*text)) return true;
+      // What the target cannot hold is set aside: nothing older stands in its place.
+      if (text && expectation.refused != nullptr && expectation.refused(*text)) return stands == nullptr;
       return text ? stands != nullptr && *stands == *text : stands == nullptr;
     };
     explained = fits(state);

@@ -35,7 +35,7 @@ struct Expectation {
   // Every key of the target must stand as the source's key stood at some time in [since, now].
   Micros since{0};
   Micros now{0};
-  // Images the target cannot hold; their keys are not compared. Null: none.
+  // Images the target cannot hold: it has nothing of their keys. Null: none.
   bool (*refused)(const std::string& json) = nullptr;
   std::vector<Blind> blind;
   // The claim itself said that so many keys were too hot to compare.

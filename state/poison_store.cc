@@ -87,25 +87,30 @@ base::Task<base::Result<>> PoisonStore::put(std::vector<PoisonRow> rows) {
   if (newest.empty()) co_return base::Result<>();
   std::vector<Put> puts;
   for (const auto& [key, row] : newest) puts.push_back({row_name(key), text_of(*row)});
-  base::Result<> kept = co_await store_.commit(std::move(puts), {});
-  if (!kept) co_return base::fail(std::move(kept.error()));
+  // Before it is durable: whoever removes older rows meanwhile must leave this one alone.
   for (const auto& [key, row] : newest) replaced_ += versions_.insert_or_assign(key, row->version).second ? 0 : 1;
-  co_return base::Result<>();
+  co_return co_await store_.commit(std::move(puts), {});
 }
 
-std::vector<std::string> PoisonStore::keys() const {
-  std::vector<std::string> all;
-  for (const auto& [key, version] : versions_) all.push_back(key);
-  return all;
+std::vector<std::pair<std::string, item::Version>> PoisonStore::held() const {
+  return {versions_.begin(), versions_.end()};
 }
 
-base::Task<base::Result<>> PoisonStore::forget(std::vector<std::string> keys) {
+base::Task<base::Result<>> PoisonStore::forget(std::vector<std::pair<std::string, item::Version>> keys) {
+  std::erase_if(keys, [this](const auto& each) {
+    const auto held = versions_.find(each.first);
+    return held == versions_.end() || each.second < held->second;
+  });
+  co_return co_await remove(std::move(keys));
+}
+
+base::Task<base::Result<>> PoisonStore::remove(std::vector<std::pair<std::string, item::Version>> rows) {
+  if (rows.empty()) co_return base::Result<>();
   std::vector<Put> puts;
-  for (const std::string& key : keys) puts.push_back({row_name(key), std::nullopt});
-  if (puts.empty()) co_return base::Result<>();
+  for (const auto& [key, version] : rows) puts.push_back({row_name(key), std::nullopt});
   base::Result<> kept = co_await store_.commit(std::move(puts), {});
   if (!kept) co_return base::fail(std::move(kept.error()));
-  for (const std::string& key : keys) replaced_ += versions_.erase(key);
+  for (const auto& [key, version] : rows) replaced_ += versions_.erase(key);
   co_return base::Result<>();
 }
 
@@ -117,19 +122,11 @@ bool PoisonStore::is_news(const PoisonRow& row) const {
 bool PoisonStore::holds(std::string_view key) const { return versions_.find(key) != versions_.end(); }
 
 base::Task<base::Result<>> PoisonStore::resolve(std::vector<std::pair<std::string, item::Version>> applied) {
-  std::vector<Put> puts;
-  std::vector<std::string> keys;
-  for (const auto& [key, version] : applied) {
-    const auto held = versions_.find(key);
-    if (held == versions_.end() || !(held->second < version)) continue;
-    puts.push_back({row_name(key), std::nullopt});
-    keys.push_back(key);
-  }
-  if (puts.empty()) co_return base::Result<>();
-  base::Result<> kept = co_await store_.commit(std::move(puts), {});
-  if (!kept) co_return base::fail(std::move(kept.error()));
-  for (const std::string& key : keys) replaced_ += versions_.erase(key);
-  co_return base::Result<>();
+  std::erase_if(applied, [this](const auto& each) {
+    const auto held = versions_.find(each.first);
+    return held == versions_.end() || !(held->second < each.second);
+  });
+  co_return co_await remove(std::move(applied));
 }
 
 }  // namespace moveout::state

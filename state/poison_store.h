@@ -36,9 +36,11 @@ class PoisonStore {
   base::Task<base::Result<>> resolve(std::vector<std::pair<std::string, item::Version>> applied);
   // Whether put() would keep it: nothing of the key stands there, or something older.
   bool is_news(const PoisonRow& row) const;
-  // Both sides hold the same for these keys: whatever was set aside is history. Durable when it returns.
-  base::Task<base::Result<>> forget(std::vector<std::string> keys);
-  std::vector<std::string> keys() const;
+  // Both sides were seen to hold the same for these keys: what was set aside by these versions is history, a newer one
+  // is not. Durable when it returns.
+  base::Task<base::Result<>> forget(std::vector<std::pair<std::string, item::Version>> keys);
+  // The keys, encoded, and the version that was set aside of each.
+  std::vector<std::pair<std::string, item::Version>> held() const;
   // Whether resolve() would have anything to do for this key.
   bool holds(std::string_view key) const;
   std::size_t count() const { return versions_.size(); }
@@ -48,6 +50,7 @@ class PoisonStore {
 
  private:
   std::string row_name(std::string_view key) const;
+  base::Task<base::Result<>> remove(std::vector<std::pair<std::string, item::Version>> rows);
 
   Store& store_;
   std::string prefix_;

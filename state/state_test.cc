@@ -268,6 +268,25 @@ TEST_CASE("poison stays until a newer write of its key was applied") {
   CHECK(another_table.count() == 0);
 }
 
+TEST_CASE("what both sides are seen to hold the same of is forgotten, but not what was set aside since that look") {
+  Folder folder;
+  base::InlineWorker worker;
+  auto store = open_store(worker, folder / "state.db");
+  const std::string key("S\0\0\0\1k", 6), other("S\0\0\0\1o", 6);
+  PoisonStore poison(*store, "t");
+  REQUIRE(run_task(poison.put({{key, {.t = 10}, "why", "{}"}, {other, {.t = 10}, "why", "{}"}})));
+  const auto seen = poison.held();
+  CHECK(seen.size() == 2);
+  REQUIRE(run_task(poison.put({{key, {.t = 20}, "again", "{}"}})));
+  CHECK(run_task(poison.forget(seen)));
+  CHECK(poison.holds(key));
+  CHECK_FALSE(poison.holds(other));
+  CHECK(run_task(poison.forget({{"unknown", {.t = 99}}})));
+  PoisonStore again(*store, "t");
+  REQUIRE(run_task(again.load()));
+  CHECK(again.held() == std::vector<std::pair<std::string, item::Version>>{{key, {.t = 20}}});
+}
+
 TEST_CASE("a quarantine line is one line of JSON with keys, reason and the item as it came") {
   const item::KeySchema schema{{"pk", item::KeyType::S}, item::KeyAttribute{"sk", item::KeyType::N}};
   const item::Key key = *item::key_of_json(schema, R"({"pk":{"S":"a\"b"},"sk":{"N":"1"}})");

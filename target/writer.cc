@@ -60,10 +60,28 @@ Writer::Writer(Target& target, Quarantine& quarantine, CheckpointSink& checkpoin
       log_(log),
       policy_(policy) {}
 
+// Nothing older than what was set aside may stand, or arrive later, as if it were the newest: a tombstone of the same
+// version takes its place. Before the first era's back-fill there was nothing older.
+item::Batch Writer::tombstones_of(const std::vector<Poison>& refused) {
+  item::Batch tombstones;
+  if (base::mutant("refused_leaves_old_image")) return tombstones;
+  for (const Poison& poison : refused) {
+    const bool first = poison.version.era == 0 && poison.version.band == item::Band::Backfill;
+    if (!first && !poison.image.empty()) tombstones.add_copy(poison.key, poison.version, "");
+  }
+  return tombstones;
+}
+
 base::Task<base::Result<>> Writer::set_aside(std::vector<Poison> refused, Written& written) {
   if (refused.empty() || base::mutant("refused_are_dropped")) co_return base::Result<>();
   written.refused += refused.size();
-  co_return co_await quarantine_.put(std::move(refused));
+  item::Batch tombstones = tombstones_of(refused);
+  if (base::Result<> kept = co_await quarantine_.put(std::move(refused)); !kept) co_return kept;
+  if (tombstones.empty()) co_return base::Result<>();
+  // A refused tombstone tells that the target cannot hold the key at all: nothing of it stands.
+  base::Result<Written> stand = co_await write_out(std::move(tombstones), {}, Refused::Ignored);
+  if (!stand) co_return base::fail(std::move(stand.error()));
+  co_return base::Result<>();
 }
 
 base::Task<base::Result<>> Writer::set_aside_beforehand(item::Batch& batch, Written& written) {
@@ -87,8 +105,16 @@ base::Task<base::Result<>> Writer::set_aside_beforehand(item::Batch& batch, Writ
 
 base::Task<base::Result<Written>> Writer::write(item::Batch batch, Checkpoints checkpoints) {
   Written written;
-  base::Result<> aside = co_await set_aside_beforehand(batch, written);
-  if (!aside) co_return base::fail(std::move(aside.error()));
+  if (base::Result<> aside = co_await set_aside_beforehand(batch, written); !aside) {
+    co_return base::fail(std::move(aside.error()));
+  }
+  base::Result<Written> out = co_await write_out(std::move(batch), std::move(checkpoints), Refused::SetAside);
+  if (out) out->refused += written.refused;
+  co_return out;
+}
+
+base::Task<base::Result<Written>> Writer::write_out(item::Batch batch, Checkpoints checkpoints, Refused then) {
+  Written written;
   const bool with_data = target_.commits_checkpoints();
   base::Backoff backoff(policy_.backoff, rng_);
   base::Steady progress = clock_.steady();
@@ -110,8 +136,10 @@ base::Task<base::Result<Written>> Writer::write(item::Batch batch, Checkpoints c
     Rest rest = rest_of(batch, *outcomes, written);
     const bool all_stand = rest.again.size() + rest.refused.size() == 0;
     const bool some_refused = !rest.refused.empty();
-    aside = co_await set_aside(std::move(rest.refused), written);
-    if (!aside) co_return base::fail(std::move(aside.error()));
+    if (then == Refused::SetAside) {
+      base::Result<> aside = co_await set_aside(std::move(rest.refused), written);
+      if (!aside) co_return base::fail(std::move(aside.error()));
+    }
     // Refused or resent: a target that keeps the checkpoints has not kept these yet.
     committed = rest.again.empty() && (all_stand || !with_data || checkpoints.empty());
     if (rest.again.size() < batch.size()) {

@@ -55,12 +55,16 @@ class Writer {
   Writer(Target& target, Quarantine& quarantine, CheckpointSink& checkpoints, base::Clock& clock, base::Rng rng,
          base::Log& log, WriterPolicy policy = {});
   // contract: on success every write of the batch stands in the target, was older than what stands, or is in
-  // quarantine; then the checkpoints are durable. On an error they are not, and the same call again is harmless.
+  // quarantine and no older image of its key stands; then the checkpoints are durable. On an error they are not, and
+  // the same call again is harmless.
   base::Task<base::Result<Written>> write(item::Batch batch, Checkpoints checkpoints);
   Target& target() { return target_; }
 
  private:
+  static item::Batch tombstones_of(const std::vector<Poison>& refused);
   base::Task<base::Result<>> set_aside(std::vector<Poison> refused, Written& written);
+  enum class Refused { SetAside, Ignored };
+  base::Task<base::Result<Written>> write_out(item::Batch batch, Checkpoints checkpoints, Refused then);
   base::Task<base::Result<>> set_aside_beforehand(item::Batch& batch, Written& written);
 
   Target& target_;

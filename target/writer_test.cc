@@ -105,6 +105,58 @@ TEST_CASE("what is refused is set aside before any checkpoint passes it, the oth
   }
 }
 
+//   era 0, back-fill: image ──► change: refused ──► the old image would stand as if it were the newest
+TEST_CASE("an older image does not stay behind when its key's newest change is set aside") {
+  for (const bool beforehand : {true, false}) {
+    for (const bool with_data : {true, false}) {
+      World world(with_data);
+      REQUIRE(world.write(batch(0, 3), {}));
+      if (!beforehand) {
+        world.table->refuses = [](const item::Write& write) {
+          return write.key == key(1) && !write.is_delete() ? std::optional<std::string>("too large") : std::nullopt;
+        };
+      }
+      const item::Version newer{.band = item::Band::Change, .t = 20};
+      item::Batch changes;
+      changes.add_copy(key(0), newer, image(0));
+      changes.add_copy(key(1), newer, image(1));
+      if (beforehand) changes.mark_unreadable("nobody understands it");
+      const auto written = world.write(std::move(changes));
+      REQUIRE(written);
+      CHECK(written->applied == 1);
+      CHECK(written->refused == 1);
+      CHECK(world.kept.poison.size() == 1);
+      CHECK(world.kept.order.front() == "poison");
+      CHECK_FALSE(world.table->rows.at(key(1)).item);
+      CHECK(world.table->rows.at(key(1)).version == newer);
+      CHECK(world.table->rows.at(key(0)).version == newer);
+      CHECK((with_data ? world.checkpoints() : world.kept.checkpoints) == kMoved);
+      // What is older comes too late, what is newer heals.
+      REQUIRE(world.write(batch(1, 2), {}));
+      CHECK_FALSE(world.table->rows.at(key(1)).item);
+      world.table->refuses = nullptr;
+      item::Batch mended;
+      mended.add_copy(key(1), {.band = item::Band::Change, .t = 36}, image(1));
+      REQUIRE(world.write(std::move(mended), {}));
+      CHECK(world.table->rows.at(key(1)).item);
+    }
+  }
+}
+
+TEST_CASE("nothing older can stand before the first back-fill's image, so its refusal writes nothing") {
+  World world;
+  world.table->refuses = [](const item::Write& write) {
+    return write.is_delete() ? std::nullopt : std::optional<std::string>("never");
+  };
+  REQUIRE(world.write(batch(0, 3)));
+  CHECK(world.table->rows.empty());
+  item::Batch later;
+  later.add_copy(key(1), {.era = 1, .t = 10}, image(1));
+  REQUIRE(world.write(std::move(later)));
+  CHECK(world.table->rows.size() == 1);
+  CHECK_FALSE(world.table->rows.at(key(1)).item);
+}
+
 TEST_CASE("a batch of nothing but poison still moves its checkpoint") {
   World world;
   world.table->refuses = [](const item::Write&) { return std::optional<std::string>("never"); };

@@ -13,7 +13,7 @@ namespace {
 using base::ErrorKind;
 using base::Result;
 
-constexpr std::string_view kMagic = "moveout verify 2\n";
+constexpr std::string_view kMagic = "moveout verify 3\n";
 constexpr std::uint64_t kChecksumSeed = 0x76657269;
 
 class Out {
@@ -80,8 +80,8 @@ class In {
 };
 
 void put_report(Out& out, const Report& report) {
-  for (const std::uint64_t n :
-       {report.matched, report.missing, report.extra, report.different, report.hot, report.expired}) {
+  for (const std::uint64_t n : {report.matched, report.missing, report.extra, report.different, report.hot,
+                                report.expired, report.quarantined}) {
     out.u64(n);
   }
   out.real(report.consumed_rcu);
@@ -101,8 +101,8 @@ bool get_key(In& in, item::Key* key) {
 }
 
 bool get_report(In& in, Report* report) {
-  for (std::uint64_t* n :
-       {&report->matched, &report->missing, &report->extra, &report->different, &report->hot, &report->expired}) {
+  for (std::uint64_t* n : {&report->matched, &report->missing, &report->extra, &report->different, &report->hot,
+                           &report->expired, &report->quarantined}) {
     *n = in.u64();
   }
   report->consumed_rcu = in.real();

@@ -42,6 +42,7 @@ struct Settler::Pending {
   bool in_ttl_class() const {
     return now.source.has_value() != now.target.has_value() || base::mutant("ttl_class_both_sides");
   }
+  bool missing() const { return now.source.has_value() && !now.target.has_value(); }
   std::optional<std::int64_t> expires() const { return now.source ? source_expires : target_expires; }
 };
 
@@ -65,6 +66,9 @@ Task<Result<>> Settler::settle(std::vector<item::Key> keys, std::uint64_t seed, 
   for (int look = 1; look <= std::max(2, config_.compare_tries) && !pending.empty(); ++look) {
     // What is on one side only may have expired. A verdict needs two looks: from the second on the times are seen.
     if (look > 1 && std::ranges::any_of(pending, &Pending::in_ttl_class)) co_await source_.learn_ttl();
+    if (look > 1 && config_.set_aside != nullptr && std::ranges::any_of(pending, &Pending::missing)) {
+      if (const Result<> learnt = co_await config_.set_aside->learn(); !learnt) co_return learnt;
+    }
     std::vector<Pending> moving;
     if (watermark_.knows() && !values_only) {
       if (const Result<> looked = co_await glance(pending, moving, seed, absent_matches, report); !looked) {
@@ -122,6 +126,8 @@ Task<Result<>> Settler::look_and_wait(std::vector<Pending>& pending, std::vector
     if (one.before && *one.before == one.now) {
       if (one.in_ttl_class() && expired(one.expires(), clock_.now())) {
         ++report.expired;
+      } else if (one.missing() && config_.set_aside != nullptr && config_.set_aside->holds(one.key.encoded())) {
+        ++report.quarantined;
       } else {
         count_difference(one.key, one.now.source.has_value(), one.now.target.has_value(), report);
       }

@@ -17,6 +17,8 @@ namespace moveout::verify {
 // the target's version did not move from Vn to Vn+1: then no change of the key was under way, and the target will stay
 // as it is. Where the target keeps no versions, no change of the key may have been captured from before Tn to after
 // Tn+1. Everything else is read again; what the source changes between glances is not waited for.
+// What is missing in the target at a verdict, and was set aside, is `quarantined`: the version did not move, so nothing
+// newer of it is on its way.
 // Where nothing is known of what is applied, there are no glances and the wait lies between two looks: R1, V1, T1 ──►
 // wait ──► R2, V2, T2.
 class Settler {

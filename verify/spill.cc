@@ -119,7 +119,7 @@ std::vector<Spill::Piece> Spill::take() {
   std::vector<Piece> pieces;
   for (std::size_t file = 0; file < kFiles; ++file) {
     if (buffers_[file].empty()) continue;
-    pieces.push_back({name(file), std::move(buffers_[file])});
+    pieces.push_back({name(file), sizes_[file] - buffers_[file].size(), std::move(buffers_[file])});
     buffers_[file] = {};
   }
   buffered_ = 0;
@@ -130,6 +130,19 @@ Result<> write_pieces(base::Disk& disk, const std::vector<Spill::Piece>& pieces)
   for (const Spill::Piece& piece : pieces) {
     const Result<> written = disk.append(piece.name, piece.bytes);
     if (!written) return written;
+  }
+  return {};
+}
+
+Result<> write_pieces_again(base::Disk& disk, const std::vector<Spill::Piece>& pieces) {
+  for (const Spill::Piece& piece : pieces) {
+    const Result<std::uint64_t> size = disk.size(piece.name);
+    if (!size) return base::fail(size.error());
+    if (*size < piece.at) return base::fail(ErrorKind::Corrupt, piece.name + " is shorter than it was");
+    if (*size > piece.at) {
+      if (const Result<> cut = disk.truncate(piece.name, piece.at); !cut) return cut;
+    }
+    if (const Result<> written = disk.append(piece.name, piece.bytes); !written) return written;
   }
   return {};
 }

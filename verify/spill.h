@@ -58,6 +58,7 @@ class Spill {
 
   struct Piece {
     std::string name;
+    std::uint64_t at;  // the file's size before it
     std::string bytes;
   };
   // The buffered bytes, to be appended in this order.
@@ -72,6 +73,8 @@ class Spill {
 
 // Appends the pieces; blocking.
 base::Result<> write_pieces(base::Disk& disk, const std::vector<Spill::Piece>& pieces);
+// The same for pieces of which nobody knows how far they were written: what is there of them is written anew.
+base::Result<> write_pieces_again(base::Disk& disk, const std::vector<Spill::Piece>& pieces);
 
 // Calls visit (on the worker) for each record in the first `size` bytes of a file, a bounded piece a turn, so that
 // others get the worker in between. Corrupt when the bytes are not records; an error of visit ends it.

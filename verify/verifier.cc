@@ -26,11 +26,13 @@ constexpr double kTargetPageBytes = 2 << 20;
 
 Task<Result<Report>> Verifier::State::run() {
   written.emplace(co_await base::this_executor);
-  writing = false;
+  writing = begun = false;
+  going.clear();
   for (int attempt = 1;; ++attempt) {
     damaged = false;
     Result<> done = co_await resume_or_begin();
     saved_at = clock.steady();
+    begun = done.has_value();
     if (done) done = co_await phases();
     if (!done && damaged && attempt == 1) {
       log.warn("verify.begins_anew", {{"table", config.table}, {"why", done.error().what}});
@@ -40,6 +42,7 @@ Task<Result<Report>> Verifier::State::run() {
     if (!done) co_return base::fail(done.error());
     at.report.consumed_rcu = consumed_rcu();
     const Report report = at.report;
+    begun = false;
     if (const Result<> forgotten = co_await forget(); !forgotten) co_return base::fail(forgotten.error());
     co_return report;
   }
@@ -161,7 +164,6 @@ Task<Result<>> Verifier::State::compare() {
   if (const Result<> kept = co_await flush(); !kept) co_return kept;
   while (at.files_compared < kFiles) {
     if (const Result<> compared = co_await compare_file(at.files_compared); !compared) co_return compared;
-    ++at.files_compared;
     if (const Result<> kept = co_await page_taken(); !kept) co_return kept;
   }
   co_return Result<>();
@@ -169,7 +171,7 @@ Task<Result<>> Verifier::State::compare() {
 
 Task<Result<>> Verifier::State::compare_file(std::size_t file) {
   std::vector<bool> differs(at.sums[kSource].size(), false);
-  std::uint64_t records = 0, records_differing = 0;
+  std::uint64_t records = 0, records_differing = 0, matched = 0;
   for (std::size_t bucket = file; bucket < differs.size(); bucket += kFiles) {
     const BucketSum& source_sum = at.sums[kSource][bucket];
     const BucketSum& target_sum = at.sums[kTarget][bucket];
@@ -178,13 +180,17 @@ Task<Result<>> Verifier::State::compare_file(std::size_t file) {
                        : base::mutant("hash_xor")        ? source_sum.sum == target_sum.sum
                                                          : source_sum == target_sum;
     if (equal) {
-      at.report.matched += source_sum.count;
+      matched += source_sum.count;
     } else {
       differs[bucket] = true;
       records_differing += source_sum.count + target_sum.count;
     }
   }
-  if (records_differing == 0) co_return Result<>();
+  if (records_differing == 0) {
+    at.report.matched += matched;
+    ++at.files_compared;
+    co_return Result<>();
+  }
 
   const Comparer::Files files{spills[kSource].name(file), spills[kSource].sizes()[file], spills[kTarget].name(file),
                               spills[kTarget].sizes()[file]};
@@ -195,13 +201,14 @@ Task<Result<>> Verifier::State::compare_file(std::size_t file) {
     damaged = compared.error().kind == ErrorKind::Corrupt || compared.error().kind == ErrorKind::NotFound;
     co_return base::fail(compared.error());
   }
-  at.report.matched += compared->matched;
-  at.candidates += compared->candidates;
-  at.candidates_sum += compared->sum;
   if (compared->candidates > 0) unsynced[candidates_name()];
   const Result<std::uint64_t> size = co_await worker.call([&] { return disk.size(candidates_name()); });
   if (!size) co_return base::fail(size.error());
+  at.report.matched += matched + compared->matched;
+  at.candidates += compared->candidates;
+  at.candidates_sum += compared->sum;
   at.candidates_size = *size;
+  ++at.files_compared;
   co_return Result<>();
 }
 
@@ -308,5 +315,7 @@ Report Verifier::so_far() const {
 }
 
 Task<Result<>> Verifier::forget() { return state_->forget(); }
+
+Task<Result<>> Verifier::keep() { return state_->keep(); }
 
 }  // namespace moveout::verify

@@ -16,6 +16,7 @@
 #include "base/task.h"
 #include "base/worker.h"
 #include "target/target.h"
+#include "verify/set_aside.h"
 
 namespace moveout::verify {
 
@@ -55,8 +56,9 @@ struct Report {
   std::uint64_t missing = 0;  // in the source, not in the target
   std::uint64_t extra = 0;    // in the target, not in the source
   std::uint64_t different = 0;
-  std::uint64_t hot = 0;      // changed too often to be compared
-  std::uint64_t expired = 0;  // on one side only, and expired by the source table's TTL: no difference
+  std::uint64_t hot = 0;          // changed too often to be compared
+  std::uint64_t expired = 0;      // on one side only, and expired by the source table's TTL: no difference
+  std::uint64_t quarantined = 0;  // in the source only, and set aside by the run: no difference
   double consumed_rcu = 0;
   std::vector<Difference> first;    // at most 1,000 of them
   std::vector<item::Key> hot_keys;  // at most 1,000 of them
@@ -83,6 +85,7 @@ struct Config {
   base::Millis patience{60000};
   std::string sides;                     // what the two sides are: progress that was made with others is not continued
   std::string name = "verify";           // its files on the disk are called "<name>.…"
+  SetAside* set_aside = nullptr;         // null: nothing is known to be set aside
   Normalise normalise;                   // of source items; empty = they stand in the target as they are
   base::Millis checkpoint_every{10000};  // of progress; 0 = after every page
   std::size_t memory = 8 << 20;          // bytes of hashes and keys compared at once
@@ -107,6 +110,9 @@ class Verifier {
   // crash the next run() goes on where the progress on the disk stands; a run that ended leaves nothing behind.
   // `matched` counts the keys that both sides have.
   base::Task<base::Result<Report>> run();
+  // After a run() that was cut off or failed: what it has done since its progress was last kept is kept too. Nothing to
+  // do where the run() ended, or what it read is damaged.
+  base::Task<base::Result<>> keep();
   // These keys alone, settled in the same way. `matched` counts those equal (absent on both sides counts as equal).
   base::Task<base::Result<Report>> compare(std::vector<item::Key> keys);
   // One look at these keys, without any wait: those that are not equal now. Nothing follows for them.

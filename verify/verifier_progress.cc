@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "verify/verifier_state.h"
@@ -35,18 +36,24 @@ std::string identity_of(const Config& config) {
 }  // namespace
 
 // Blocking, on the worker.
-Result<> Verifier::State::write_down(const std::vector<Spill::Piece>& pieces) {
-  for (const Spill::Piece& piece : pieces) unsynced[piece.name];
-  return write_pieces(disk, pieces);
+Result<> Verifier::State::write_down() {
+  for (const Spill::Piece& piece : going) unsynced[piece.name];
+  return going_again ? write_pieces_again(disk, going) : write_pieces(disk, going);
+}
+
+// What is there still was not written, or not as a whole.
+void Verifier::State::take_pieces() {
+  going_again = !going.empty();
+  for (Spill& spill : spills) std::ranges::move(spill.take(), std::back_inserter(going));
 }
 
 // Buffers out to their files; not durable yet.
 Task<Result<>> Verifier::State::flush() {
   while (writing) co_await written->wait();
   writing = true;
-  std::vector<Spill::Piece> pieces = spills[kSource].take();
-  for (Spill::Piece& piece : spills[kTarget].take()) pieces.push_back(std::move(piece));
-  const Result<> done = co_await worker.call([&] { return write_down(pieces); });
+  take_pieces();
+  const Result<> done = co_await worker.call([&] { return write_down(); });
+  if (done) going.clear();
   writing = false;
   written->notify_all();
   co_return done;
@@ -63,19 +70,27 @@ Task<Result<>> Verifier::State::save() {
   at.report.consumed_rcu = consumed_rcu();
   at.saved_us = base::micros_of(clock.now());
   const Progress now = at;
-  std::vector<Spill::Piece> pieces = spills[kSource].take();
-  for (Spill::Piece& piece : spills[kTarget].take()) pieces.push_back(std::move(piece));
+  take_pieces();
   const Result<> done = co_await worker.call([&]() -> Result<> {
-    if (const Result<> out = write_down(pieces); !out) return out;
+    if (const Result<> out = write_down(); !out) return out;
     for (const auto& [name, size] : unsynced) {
       if (const Result<> synced = disk.sync(name); !synced) return synced;
     }
     unsynced.clear();
     return progress_file.save(now);
   });
+  if (done) going.clear();
   writing = false;
   written->notify_all();
   co_return done;
+}
+
+// Between two awaits `at` and the spills always tell of the same pages. Of what was being written when all stopped
+// nobody knows how far it came.
+Task<Result<>> Verifier::State::keep() {
+  if (!begun || damaged) co_return Result<>();
+  writing = false;
+  co_return co_await save();
 }
 
 // Between two pages: progress when it is due, room when there is none. One write at a time serves all who come.

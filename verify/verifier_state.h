@@ -52,7 +52,10 @@ struct Verifier::State {
   std::vector<std::uint64_t> todo;                // source segments, from the back
   std::optional<base::Signal> written;            // a write to the disk ended
   bool writing = false;
-  double rcu_before = 0;  // of earlier processes
+  std::vector<Spill::Piece> going;  // what is being written
+  bool going_again = false;         // some of it may be there already
+  bool begun = false;               // a run() is under way or was cut off: `at` is its progress
+  double rcu_before = 0;            // of earlier processes
   base::Steady saved_at{};
   bool damaged = false;  // the spill on the disk is not what was written
 
@@ -78,8 +81,10 @@ struct Verifier::State {
 
   base::Task<base::Result<>> flush();
   base::Task<base::Result<>> save();
+  base::Task<base::Result<>> keep();
   base::Task<base::Result<>> page_taken();
-  base::Result<> write_down(const std::vector<Spill::Piece>& pieces);
+  void take_pieces();
+  base::Result<> write_down();
   base::Task<base::Result<>> forget();
   std::size_t buffered() const { return spills[kSource].buffered() + spills[kTarget].buffered(); }
   double consumed_rcu() const { return rcu_before + source.consumed_rcu(); }
