@@ -7,7 +7,7 @@ export MOVEOUT_CACHE := $(CACHE)
 export CCACHE_BASEDIR := $(CURDIR)
 export CCACHE_NOHASHDIR := 1
 
-.PHONY: moveout setup demo demo-dynamodb test test-long bench format clean
+.PHONY: moveout setup demo demo-dynamodb demo-export test test-long bench format clean
 
 ## make: build/moveout, optimised, with every part switched on
 moveout:
@@ -28,6 +28,11 @@ demo: moveout
 demo-dynamodb: moveout
 	@tools/setup
 	@test/demo/run --to dynamodb-local
+
+## make demo-export: a live table moved by an export to S3, without a read of it for the copy
+demo-export: moveout
+	@tools/setup
+	@test/demo/run export
 
 ## make test: the tree's rules, every test, the simulator, sanitizers, real servers
 test:

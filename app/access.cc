@@ -27,6 +27,14 @@ aws::ChainConfig chain_config(const Url& url, const aws::Endpoints& endpoints) {
   return chain;
 }
 
+Result<aws::Endpoints> endpoints_of(const Url& url, const aws::Environment& environment, const aws::Profile& profile) {
+  const aws::EndpointWish wish{url.region, url.option("endpoint")};
+  if (url.scheme != Scheme::S3) return aws::resolve_endpoints(wish, environment, profile);
+  Result<aws::ServicePlace> place = aws::resolve_s3(wish, environment, profile);
+  if (!place) return fail(place.error());
+  return aws::Endpoints{place->region, place->endpoint, place->endpoint};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Access>> Access::make(const Url& url, base::Executor executor, base::Clock& clock,
@@ -36,14 +44,8 @@ Result<std::unique_ptr<Access>> Access::make(const Url& url, base::Executor exec
   const aws::Environment environment = aws::system_environment(*access->programs_, clock);
   Result<aws::Profile> profile = aws::load_profile(environment, url.option("profile"));
   if (!profile) return fail(profile.error());
-  Result<aws::Endpoints> endpoints =
-      aws::resolve_endpoints({url.region, url.option("endpoint")}, environment, *profile);
+  Result<aws::Endpoints> endpoints = endpoints_of(url, environment, *profile);
   if (!endpoints) return fail(endpoints.error());
-  if (url.scheme == Scheme::S3) {
-    Result<aws::ServicePlace> place = aws::resolve_s3({url.region, url.option("endpoint")}, environment, *profile);
-    if (!place) return fail(place.error());
-    *endpoints = {place->region, place->endpoint, place->endpoint};
-  }
   for (const http::Endpoint& endpoint : {endpoints->dynamodb, endpoints->streams}) {
     if (endpoint.tls || aws::is_loopback(endpoint) || url.option("tls") == "false") continue;
     return fail(ErrorKind::Usage,

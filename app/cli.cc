@@ -15,9 +15,7 @@ namespace {
 
 // Flags whose other values belong to later versions: said so, instead of "unknown".
 struct Later {
-  std::string backfill = "scan";
   std::string retain = "local";
-  std::string export_url;
   std::string file;
 };
 
@@ -106,8 +104,12 @@ Result<> check(const Command& command, const Later& later) {
   if (talks && command.state_dir.empty() && command.move_yaml.empty()) {
     return usage(command.name + ": give --state DIR or a MOVE.yaml");
   }
-  if (later.backfill != "scan" || !later.export_url.empty() || !later.file.empty()) {
-    return usage("--backfill " + later.backfill + ": this version back-fills by scan only");
+  if (command.backfill == "file" || command.backfill == "none" || !later.file.empty()) {
+    return usage("--backfill " + (command.backfill.empty() ? "file" : command.backfill) +
+                 ": this version back-fills by scan or export");
+  }
+  if (command.name == "run" && command.backfill == "scan" && !command.exports.arn.empty()) {
+    return usage("--export goes with --backfill export");
   }
   if (later.retain != "local") {
     return usage("--retain " + later.retain +
@@ -130,9 +132,10 @@ Result<Command> parse_command_line(int argc, const char* const* argv) {
   add_sides(*run, command, "sqlite:FILE");
   run->add_option("move_yaml", command.move_yaml, "MOVE.yaml");
   run->add_option("--until", until, "in-sync: exit once in sync")->check(CLI::IsMember({"in-sync"}));
-  run->add_option("--backfill", later.backfill, "scan")->check(CLI::IsMember({"scan", "export", "file", "none"}));
+  run->add_option("--backfill", command.backfill, "scan | export (no read capacity for the copy; docs/exports.md)")
+      ->check(CLI::IsMember({"scan", "export", "file", "none"}));
   run->add_option("--retain", later.retain, "local");
-  run->add_option("--export", later.export_url, "(a later version)");
+  run->add_option("--export", command.exports.arn, "An export that stands already: its ARN, s3://…, or a folder");
   run->add_option("--file", later.file, "(a later version)");
   run->add_flag("--new-backfill", command.new_backfill, "Copy the table again, as a new era");
   run->add_flag("--accept-quarantine", command.accept_quarantine, "In sync in spite of items the target cannot hold");

@@ -25,9 +25,10 @@ struct Command {
   std::string from, to;
   std::string move_yaml;
   std::string state_dir;
-  std::string format;  // scan: aws | lines | empty = by suffix
-  std::string help;    // with name "help": the text
-  ExportFlags exports;
+  std::string format;    // scan: aws | lines | empty = by suffix
+  std::string help;      // with name "help": the text
+  ExportFlags exports;   // run too: arn
+  std::string backfill;  // run: scan | export | empty = as configured
   std::vector<std::string> settings;
   double max_rcu = -1;  // -1: as configured
   bool until_in_sync = false;

@@ -243,6 +243,18 @@ void read_capture(Reader capture, MoveConfig& config, std::optional<base::Error>
   if (error) return;
 }
 
+void read_exports(Reader exports, ExportSettings& settings) {
+  settings.bucket = exports.text("bucket");
+  settings.prefix = exports.text("prefix");
+  settings.arn = exports.text("arn");
+  settings.format = exports.one_of("format", "DYNAMODB_JSON", {"DYNAMODB_JSON", "ION"});
+  settings.enable_pitr = exports.flag("enable_pitr", false);
+  Result<base::Millis> margin = parse_duration(exports.text("margin", "5m"));
+  if (margin) settings.margin = *margin;
+  if (!margin) exports.refuse_value("margin", margin.error().what);
+  exports.no_others();
+}
+
 }  // namespace
 
 Result<base::Millis> parse_duration(std::string_view text) {
@@ -299,8 +311,8 @@ Result<MoveConfig> parse_move_yaml(const std::string& text, const std::string& p
   int segments = 0;
   read_source(top.inner("source"), config, max_rcu, segments, error);
   read_target(top.inner("target"), config, error);
-  top.one_of("backfill", "scan", {"scan"}, {"export", "file", "none"});
-  top.refuse("export", "this version back-fills by scan only");
+  config.backfill_by_export = top.one_of("backfill", "scan", {"scan", "export"}, {"file", "none"}) == "export";
+  read_exports(top.inner("export"), config.exports);
   read_capture(top.inner("capture"), config, error);
   Reader verify = top.inner("verify");
   if (!verify.flag("before_in_sync", true)) {

@@ -21,6 +21,15 @@ struct DynamoDbTarget {
   bool defer_indexes = false;        // indexes: after_backfill
 };
 
+// Exports as the way to back-fill (docs/exports.md).
+struct ExportSettings {
+  std::string bucket, prefix;
+  std::string arn;  // one that stands already
+  std::string format = "DYNAMODB_JSON";
+  base::Millis margin{300000};  // capture is open so long before the export's time
+  bool enable_pitr = false;
+};
+
 struct MoveConfig {
   std::string name;
   Url source;  // without a table
@@ -28,6 +37,8 @@ struct MoveConfig {
   DynamoDbTarget dynamodb_target;
   double max_writes = 0;
   std::vector<move::TableSpec> tables;  // names may be globs until they are expanded against the source
+  bool backfill_by_export = false;
+  ExportSettings exports;
   bool enable_stream = true;
   replay::TtlDeletes ttl_deletes = replay::TtlDeletes::Apply;
   std::optional<base::Millis> tip_wait;  // nothing: auto

@@ -86,7 +86,7 @@ TEST_CASE("what is missing or of a wrong type is named") {
 }
 
 TEST_CASE("what this version does not serve is refused, not ignored") {
-  CHECK(contains(refusal(kSmall, {"backfill=export"}), "not served"));
+  CHECK(contains(refusal(kSmall, {"backfill=none"}), "not served"));
   CHECK(contains(refusal(kSmall, {"capture.retain=sqs://r/q"}), "only local"));
   CHECK(contains(refusal(kSmall, {"tables.0.transform=[{drop: [a]}]"}), "transform"));
   CHECK(contains(refusal(kSmall, {"target.url=dynamodb://r/t"}), "under `tables`"));
@@ -162,4 +162,19 @@ TEST_CASE("a DynamoDB API as target: its mode, its lateness and the table of the
   CHECK(wishes->dynamodb_target.guarded);
   CHECK(wishes->dynamodb_target.late == base::Millis(90000));
   CHECK(wishes->dynamodb_target.defer_indexes);
+}
+
+TEST_CASE("a back-fill by export has its bucket, its margin and its right to switch recovery on") {
+  const auto config = parse_move_yaml(
+      kSmall, "m.yaml",
+      {"backfill=export", "export.bucket=b", "export.prefix=p/q", "export.margin=90s", "export.enable_pitr=true"});
+  REQUIRE_MESSAGE(config.has_value(), (config ? "" : config.error().what));
+  CHECK(config->backfill_by_export);
+  CHECK(config->exports.bucket == "b");
+  CHECK(config->exports.prefix == "p/q");
+  CHECK(config->exports.margin == base::Millis(90000));
+  CHECK(config->exports.enable_pitr);
+  CHECK(contains(refusal(kSmall, {"export.margin=soon"}), "duration"));
+  CHECK(contains(refusal(kSmall, {"export.format=CSV"}), "CSV"));
+  CHECK(!parse_move_yaml(kSmall, "m.yaml", {})->exports.enable_pitr);
 }

@@ -8,6 +8,7 @@
 
 #include "app/context.h"
 #include "app/listeners.h"
+#include "app/run_export.h"
 #include "app/session.h"
 #include "base/task_group.h"
 
@@ -64,6 +65,7 @@ struct Stage {
   std::unique_ptr<state::SqliteStore> store;
   std::unique_ptr<Source> source;
   std::unique_ptr<Targets> targets;
+  std::vector<std::unique_ptr<RunExport>> exports;
   std::vector<move::TableSpec> tables;
   std::unique_ptr<move::Move> move;
 };
@@ -148,6 +150,29 @@ Task<Result<>> open_state(Context& context, Stage& stage) {
   co_return co_await drop_stale_quarantine(stage);
 }
 
+// Where the back-fill is by export: one for each table.
+Task<Result<>> set_exports(Context& context, Stage& stage, base::Rng& rng) {
+  const Command& command = context.command;
+  const std::string wanted = command.exports.arn.empty() ? context.config.exports.arn : command.exports.arn;
+  const bool by_export = command.backfill.empty() ? context.config.backfill_by_export || !command.exports.arn.empty()
+                                                  : command.backfill == "export";
+  if (!by_export) co_return Result<>();
+  if (!wanted.empty() && stage.tables.size() != 1) {
+    co_return fail(ErrorKind::Usage, "--export names the export of one table, and this move has several");
+  }
+  std::vector<state::Put> forgotten;
+  for (move::TableSpec& table : stage.tables) {
+    forgotten.push_back({"export/" + table.source, std::nullopt});
+    stage.exports.push_back(std::make_unique<RunExport>(
+        table.source, context.config.source, context.config.exports, wanted, context.state_dir,
+        RunExport::Seams{context.executor, context.clock, context.log, *stage.store, context.reporter}, rng.fork()));
+    table.files = stage.exports.back().get();
+  }
+  // A new era is not filled from the export of the one before.
+  if (!command.new_backfill) co_return Result<>();
+  co_return co_await stage.store->commit(std::move(forgotten), {});
+}
+
 Task<Result<>> set_stage(Context& context, Stage& stage, base::Rng& rng, move::Job job) {
   if (job == move::Job::Finish && !std::filesystem::exists(context.state_dir + "/state.db")) {
     co_return fail(ErrorKind::Usage, context.state_dir + ": no move has begun in this state folder");
@@ -176,6 +201,7 @@ Task<Result<>> set_stage(Context& context, Stage& stage, base::Rng& rng, move::J
       Targets::connect(context.config, context.target_worker, context.executor, context.clock, rng.fork(), context.log);
   if (!targets) co_return fail(targets.error());
   stage.targets = std::move(*targets);
+  if (job == move::Job::Run) co_return co_await set_exports(context, stage, rng);
   co_return Result<>();
 }
 

@@ -10,6 +10,7 @@
 
 #include "aws/dynamodb.h"
 #include "aws/streams.h"
+#include "backfill/file_source.h"
 #include "base/clock.h"
 #include "base/disk.h"
 #include "base/log.h"
@@ -64,12 +65,25 @@ class Events {
   virtual void notice(const std::string& table, const std::string& text) = 0;
 };
 
+// Where a run's back-fill has its items from in place of scans: an export that was made while capture was open.
+class Files {
+ public:
+  virtual ~Files() = default;
+  // contract: changes are captured since `captured_from`. Returns when the files can be read, which may take hours; the
+  // source is not begun, and lives as long as this. In every process of a run the same files: what was asked for is
+  // kept before it is waited for.
+  virtual base::Task<base::Result<backfill::FileSource*>> ready(base::Instant captured_from) = 0;
+  // contract: the files' content may be off by so much from the instant they say.
+  virtual base::Millis margin() const = 0;
+};
+
 struct TableSpec {
   std::string source;  // the source table's name
   std::string target;  // the target table's name
   bool infer_columns = true;
-  double max_rcu = 0;  // 0 = no ceiling
-  int segments = 0;    // 0 = by size
+  double max_rcu = 0;      // 0 = no ceiling
+  int segments = 0;        // 0 = by size
+  Files* files = nullptr;  // null: the table is scanned
 };
 
 struct Options {

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "backfill/file_backfill.h"
 #include "backfill/scan_backfill.h"
 #include "move/adapters.h"
 #include "move/ordered_flow.h"
@@ -40,6 +41,7 @@ class TableMove::Impl {
   void pause(bool on) {
     paused_ = on;
     if (backfill_) backfill_->pause(on);
+    if (files_backfill_) files_backfill_->pause(on);
   }
 
  private:
@@ -51,7 +53,11 @@ class TableMove::Impl {
   base::Task<std::shared_ptr<const aws::TableShape>> shape_with_tags();
   base::Task<base::Result<>> open_capture();
   base::Task<base::Result<>> open_era(std::string stream_arn, bool level_triggered);
+  // table_files.cc: the back-fill from files.
+  base::Task<base::Result<>> open_files(std::string stream_arn);
+  base::Result<> check_files(base::Instant captured_from) const;
   void build_backfill();
+  base::Task<base::Result<>> copy_items();
   base::Task<base::Result<>> build_replay();
   void build_verify();
 
@@ -99,6 +105,9 @@ class TableMove::Impl {
   aws::TableDescription table_;
   std::map<std::string, std::string> checkpoints_;
   std::optional<backfill::ScanBackfill> backfill_;
+  backfill::FileSource* files_ = nullptr;  // begun; null: none, or no longer needed
+  backfill::FilesKnown files_known_;
+  std::optional<backfill::FileBackfill> files_backfill_;
   std::optional<state::VersionAllotter> allotter_;
   std::optional<replay::Replayer> replayer_;
   std::optional<ReplaySink> replay_sink_;

@@ -102,7 +102,11 @@ Task<Result<>> TableMove::Impl::open_source() {
 Task<Result<>> TableMove::Impl::open_target(target::Mode mode) {
   if (state_.columns().empty()) {
     schema::Columns columns = schema::keys_only(table_.key);
-    if (spec_.infer_columns) {
+    if (spec_.infer_columns && files_ != nullptr) {
+      schema::Sampler sampler(table_.key);
+      if (Result<> seen = co_await files_->sample(sampler); !seen) co_return seen;
+      columns = sampler.columns(schema::Dialect::Sqlite);
+    } else if (spec_.infer_columns) {
       Result<schema::Columns> sampled =
           co_await sample_columns(seams_.source, spec_.source, table_.key, rng_.fork(), &sample_rcu_);
       if (!sampled) co_return fail(sampled.error());
@@ -160,6 +164,9 @@ Task<Result<>> TableMove::Impl::open_capture() {
   Result<capture::OpenedStream> stream = co_await capture::open_stream(
       seams_.source, seams_.streams, seams_.clock, seams_.log, spec_.source, options_.enable_stream);
   if (!stream) co_return fail(stream.error());
+  if (spec_.files != nullptr && (!going_on || state_.era()->stage == Stage::Backfill)) {
+    if (Result<> opened = co_await open_files(stream->arn); !opened) co_return opened;
+  }
   if (going_on) co_return Result<>();
   const bool level_triggered = stream->view_type == "KEYS_ONLY" || stream->view_type == "OLD_IMAGE";
   co_return co_await open_era(stream->arn, level_triggered);
@@ -172,7 +179,10 @@ Task<Result<>> TableMove::Impl::open_era(std::string stream_arn, bool level_trig
   era.t0_us = base::micros_of(seams_.clock.now());
   era.stream_arn = std::move(stream_arn);
   era.level_triggered = level_triggered;
-  era.segments = spec_.segments > 0 ? spec_.segments : backfill::segments_for(table_.size_bytes, table_.item_count);
+  if (files_ != nullptr) era.t0_us = *files_known_.t_us;
+  era.segments = files_ != nullptr    ? static_cast<int>(files_->parts())
+                 : spec_.segments > 0 ? spec_.segments
+                                      : backfill::segments_for(table_.size_bytes, table_.item_count);
   era.stage = Stage::Backfill;
   if (era.number > 255) {
     co_return fail(ErrorKind::Usage, "table " + spec_.source + ": 256 eras are used up; start a new move");
@@ -183,6 +193,14 @@ Task<Result<>> TableMove::Impl::open_era(std::string stream_arn, bool level_trig
 }
 
 void TableMove::Impl::build_backfill() {
+  if (spec_.files != nullptr) {
+    if (files_ == nullptr) return;
+    files_->set(table_.key, backfill_version());
+    files_backfill_.emplace(backfill::FileConfig{std::max(1, options_.workers / 4), era_prefix()}, *files_, writer_,
+                            seams_.log, checkpoints_of(checkpoints_, era_prefix(), "file/"));
+    files_backfill_->pause(paused_);
+    return;
+  }
   backfill::ScanConfig config;
   config.table = spec_.source;
   config.key = table_.key;
@@ -252,8 +270,14 @@ void TableMove::Impl::build_verify() {
 Task<Result<>> TableMove::Impl::run() {
   if (Result<> opened = co_await open_source(); !opened) co_return opened;
   enter(Phase::Capture);
+  // An export is asked for once changes are captured, and its items say what the columns are.
+  if (spec_.files != nullptr) {
+    if (Result<> opened = co_await open_capture(); !opened) co_return opened;
+  }
   if (Result<> opened = co_await open_target(target::Mode::Run); !opened) co_return opened;
-  if (Result<> opened = co_await open_capture(); !opened) co_return opened;
+  if (spec_.files == nullptr) {
+    if (Result<> opened = co_await open_capture(); !opened) co_return opened;
+  }
   build_backfill();
   if (Result<> built = co_await build_replay(); !built) co_return built;
   build_verify();
@@ -319,7 +343,7 @@ Task<Result<>> TableMove::Impl::back_fill() {
     if (flow_) {
       if (Result<> ready = co_await flow_->before_backfill(); !ready) co_return ready;
     }
-    if (Result<> done = co_await backfill_->run(); !done) co_return done;
+    if (Result<> done = co_await copy_items(); !done) co_return done;
     if (Result<> kept = co_await state_.set_stage(Stage::Seal); !kept) co_return kept;
   }
   if (flow_) {
@@ -419,6 +443,14 @@ Snapshot TableMove::Impl::snapshot() const {
     now.consumed_rcu += progress.consumed_rcu;
     now.segments = progress.segments;
     now.segments_done = progress.segments_done;
+  }
+  if (files_backfill_) {
+    const backfill::FileProgress progress = files_backfill_->progress();
+    now.total_items = files_known_.items;
+    now.items = progress.items;
+    now.bytes = progress.bytes;
+    now.segments = static_cast<int>(progress.parts);
+    now.segments_done = static_cast<int>(progress.parts_done);
   }
   if (replayer_) {
     now.changes_applied = replayer_->counters().applied;

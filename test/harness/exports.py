@@ -187,11 +187,14 @@ class ExportService:
             def do_POST(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 status, out, headers = outer._answer(self.headers, body)
-                self.send_response(status)
-                for name, value in {**headers, "Content-Length": str(len(out))}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(out)
+                try:
+                    self.send_response(status)
+                    for name, value in {**headers, "Content-Length": str(len(out))}.items():
+                        self.send_header(name, value)
+                    self.end_headers()
+                    self.wfile.write(out)
+                except ConnectionError:  # who asked was killed
+                    self.close_connection = True
 
             def log_message(self, *_):
                 """Quiet: the tests print what matters."""
