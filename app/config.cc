@@ -6,6 +6,7 @@
 #include <charconv>
 #include <filesystem>
 #include <fstream>
+#include <initializer_list>
 #include <set>
 #include <sstream>
 
@@ -97,7 +98,8 @@ class Reader {
     if (has(key)) wrong(node_[key], name(key), why);
   }
   void refuse_value(const std::string& key, std::string_view why) { wrong(node_[key], name(key), why); }
-  // Call last.
+  void may_have(std::initializer_list<const char*> keys) { known_.insert(keys.begin(), keys.end()); }
+  // Once every key was asked for, or named by may_have().
   void no_others() {
     if (!node_.IsMap()) return;
     std::set<std::string> seen;
@@ -301,6 +303,9 @@ Result<MoveConfig> parse_move_yaml(const std::string& text, const std::string& p
   std::optional<base::Error> error;
   MoveConfig config;
   Reader top(path, "", root, settings, &error);
+  // First of all: a misspelt key is the reason why another one is missing.
+  top.may_have({"move", "source", "target", "backfill", "export", "capture", "verify", "limits", "admin", "tables"});
+  top.no_others();
   config.name = top.required("move");
   if (config.name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") !=
           std::string::npos ||
@@ -350,7 +355,6 @@ Result<MoveConfig> parse_move_yaml(const std::string& text, const std::string& p
     config.tables.push_back(std::move(spec));
   }
   if (!error && config.tables.empty()) top.refuse_value("tables", "no table is named");
-  top.no_others();
   if (error) return fail(*error);
   return config;
 }

@@ -72,6 +72,8 @@ TEST_CASE("an unknown key is refused with its line") {
   const std::string said = refusal(std::string(kSmall) + "colour: red\n");
   CHECK(contains(said, "move.yaml:7"));
   CHECK(contains(said, "colour"));
+  CHECK(contains(refusal("move: a\nsource: {url: \"dynamodb://r\"}\ntarget: {url: \"sqlite:x.db\"}\ntabels: []\n"),
+                 "move.yaml:4: tabels: unknown key"));
   CHECK(
       contains(refusal("move: a\nsource: {url: \"dynamodb://r\", tls: 1}\n"), "move.yaml:2: source.tls: unknown key"));
 }

@@ -104,15 +104,7 @@ std::optional<Steady> StreamCapture::passed_before() const {
   return before == Steady::min() ? std::nullopt : std::optional(before);
 }
 
-// A tip is made of polls and a listing: looking more often than polls are sent shows nothing new.
-Task<> StreamCapture::wait_for_tip(Steady instant) {
-  const std::shared_ptr<State> state = state_;
-  while (!at_tip_since(instant)) {
-    state->list_after(instant);
-    co_await state->clock.sleep_for(state->config.poll_min);
-  }
-}
-
+// A pass is made of polls and a listing: looking more often than polls are sent shows nothing new.
 Task<bool> StreamCapture::wait_for_pass(Steady instant, Millis patience) {
   const std::shared_ptr<State> state = state_;
   const Steady until = state->clock.steady() + patience;

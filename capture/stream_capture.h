@@ -103,9 +103,8 @@ class StreamCapture {
   bool passed_since(base::Steady instant) const;
   // passed_since() holds for every instant before this one; nothing when it holds for none.
   std::optional<base::Steady> passed_before() const;
-  // Returns when at_tip_since(instant) holds. Asks for a discovery of its own.
-  base::Task<> wait_for_tip(base::Steady instant);
-  // The same for passed_since(instant); false when it does not come to hold within `patience`.
+  // Returns when passed_since(instant) holds; false when it does not come to hold within `patience`. Asks for a
+  // discovery of its own.
   base::Task<bool> wait_for_pass(base::Steady instant, base::Millis patience);
   // Poll pacing for a hurry (a tip wanted now); true → poll_min everywhere.
   void hurry(bool on);

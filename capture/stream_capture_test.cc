@@ -266,20 +266,20 @@ TEST_CASE("after a silence a shard's children are behind until a page shows thei
   CHECK(w.capture->progress().behind < 2s);
 }
 
-TEST_CASE("waiting for a tip ends when it is there, and not before") {
+TEST_CASE("waiting for a pass of a shard at rest ends when its tip is there, and not before") {
   World w;
   w.stream.add("A");
   w.start();
   w.run(5s);
   const Steady x = w.clock.steady();
-  std::optional<Result<>> done;
   struct Wait {
-    static Task<Result<>> tip(StreamCapture& capture, Steady instant) {
-      co_await capture.wait_for_tip(instant);
-      co_return Result<>();
+    static Task<Result<bool>> pass(StreamCapture& capture, Steady instant, Millis patience) {
+      co_return co_await capture.wait_for_pass(instant, patience);
     }
   };
-  CHECK(base::finish(w.io, w.clock, Wait::tip(*w.capture, x)).has_value());
+  CHECK_FALSE(base::finish(w.io, w.clock, Wait::pass(*w.capture, x, 500ms)).value());
+  CHECK(base::finish(w.io, w.clock, Wait::pass(*w.capture, x, 60s)).value());
+  CHECK(w.capture->at_tip_since(x));
   CHECK(w.clock.steady() - x >= 1s);
   CHECK(w.clock.steady() - x <= 4s);  // it does not wait for the next discovery at leisure
 }

@@ -13,6 +13,10 @@
 
 namespace moveout::move {
 
+// A busy shard is past an instant by its first record from after it: creation times are floored to a second (DynamoDB
+// Local: a minute) and clocks may differ.
+inline constexpr base::Millis kPassPatience{75000};
+
 class TableMove::Impl {
  public:
   Impl(TableSpec spec, Options options, Seams seams, Owner owner, std::unique_ptr<target::Target> target, base::Rng rng)

@@ -259,8 +259,7 @@ void TableMove::Impl::build_verify() {
   config.workers = options_.workers;
   config.max_rcu = spec_.max_rcu;
   config.seed = rng_.next();
-  // Creation times on DynamoDB Local are floored to the minute: a busy shard is known to be past an instant so late.
-  config.patience = std::max<base::Millis>(base::Millis(75000), 3 * options_.tip_wait);
+  config.patience = std::max<base::Millis>(kPassPatience, 3 * options_.tip_wait);
   config.set_aside = &set_aside_;
   config.name = fmt::format("verify-{}-e{}", file_name(spec_.source), state_.era()->number);
   verifier_.emplace(std::move(config), seams_.source, *target_, *watermark_, seams_.disk, seams_.worker, seams_.clock,

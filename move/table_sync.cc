@@ -18,9 +18,6 @@ namespace {
 constexpr std::size_t kCompareKeys = 500;
 // While in sync, changed keys are compared about every 5 s.
 constexpr int kCompareEvery = 20;
-// A busy shard is past an instant by its first record from after it: creation times are floored to a second (DynamoDB
-// Local: a minute) and clocks may differ.
-constexpr base::Millis kPassPatience{75000};
 
 }  // namespace
 

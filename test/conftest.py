@@ -5,6 +5,7 @@ import pathlib
 
 import pytest
 
+from harness import tables
 from harness.moveout import Moveout
 from harness.servers import dynamodb_local
 
@@ -37,6 +38,23 @@ def table_name(request):
     """A table name of the test's own."""
     clean = "".join(c if c.isalnum() else "_" for c in request.node.name)
     return f"{clean[:80]}_{os.getpid()}"
+
+
+@pytest.fixture
+def filled(dynamodb, table_name):
+    """filled(300): the test's own table, of tables.SCHEMA, with so many items of every kind; hostile=False leaves the odd ones out."""
+    client = dynamodb.client()
+    made = []
+
+    def fill(count, **kinds):
+        tables.create_table(client, table_name)
+        made.append(table_name)
+        tables.fill(client, table_name, count, tables.SCHEMA, **kinds)
+        return table_name
+
+    yield fill
+    for name in made:
+        client.delete_table(TableName=name)
 
 
 def pytest_collection_modifyitems(config, items):

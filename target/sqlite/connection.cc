@@ -3,6 +3,7 @@
 #include <sqlite3.h>
 
 #include <filesystem>
+#include <system_error>
 #include <utility>
 
 namespace moveout::target::sqlite {
@@ -188,6 +189,14 @@ base::Result<bool> Connection::query_text(const std::string& sql, const std::vec
 base::Error Connection::error(int code, const char* doing) const {
   std::string why = db_ != nullptr ? sqlite3_errmsg(db_) : sqlite3_errstr(code);
   if ((code & 0xff) == SQLITE_NOTADB) why = "it is not an SQLite file";
+  // "unable to open database file" alone does not say whether a folder is missing or may not be entered.
+  if ((code & 0xff) == SQLITE_CANTOPEN && db_ != nullptr) {
+    const int number = sqlite3_system_errno(db_);
+    std::error_code ec;
+    why += std::filesystem::is_directory(path_, ec) ? " (it is a folder)"
+           : number != 0                            ? " (" + std::generic_category().message(number) + ")"
+                                                    : "";
+  }
   if ((code & 0xff) == SQLITE_IOERR) why += " (SQLite code " + std::to_string(code) + ")";
   return {kind_of(code), "target sqlite:" + path_ + ": " + doing + ": " + why};
 }

@@ -14,16 +14,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from harness import compare, tables
 
-SCHEMA = (("id", "S"), ("n", "N"))
-
 
 @pytest.fixture
-def table(dynamodb, table_name):
-    client = dynamodb.client()
-    tables.create_table(client, table_name, SCHEMA)
-    tables.fill(client, table_name, 300, SCHEMA)
-    yield table_name
-    client.delete_table(TableName=table_name)
+def table(filled):
+    return filled(300)
 
 
 def rows(path, table, where):
@@ -60,7 +54,7 @@ def test_keys_of_every_type(moveout, dynamodb, table_name, tmp_path, schema):
 
 def test_an_empty_table_is_in_sync_too(moveout, dynamodb, table_name, tmp_path):
     client = dynamodb.client()
-    tables.create_table(client, table_name, SCHEMA, stream=None)
+    tables.create_table(client, table_name, tables.SCHEMA, stream=None)
     done = moveout.run("run", "--from", dynamodb.url(table_name), "--to", "sqlite:out.db", "--until", "in-sync")
     assert done.exit_code == 0, str(done)
     assert done.result["items"] == 0
@@ -72,10 +66,10 @@ def test_an_empty_table_is_in_sync_too(moveout, dynamodb, table_name, tmp_path):
 @pytest.mark.parametrize("view", ["KEYS_ONLY", "OLD_IMAGE", "NEW_IMAGE"])
 def test_a_stream_of_another_view_is_kept_and_enough(moveout, dynamodb, table_name, tmp_path, view):
     client = dynamodb.client()
-    tables.create_table(client, table_name, SCHEMA, stream=view)
-    tables.fill(client, table_name, 100, SCHEMA)
+    tables.create_table(client, table_name, tables.SCHEMA, stream=view)
+    tables.fill(client, table_name, 100, tables.SCHEMA)
     running = moveout.start("run", "--from", dynamodb.url(table_name), "--to", "sqlite:out.db", "--until", "in-sync")
-    with tables.LiveWriter(dynamodb.client, table_name, SCHEMA, 100, rate=60) as writer:
+    with tables.LiveWriter(dynamodb.client, table_name, tables.SCHEMA, 100, rate=60) as writer:
         running.wait_for_phase("verify")
     assert writer.writes > 0
     done = running.finish()
@@ -107,8 +101,8 @@ def test_several_tables_in_one_move(moveout, dynamodb, table_name, tmp_path):
     client = dynamodb.client()
     names = [f"{table_name}-a", f"{table_name}-b", f"{table_name}-c"]
     for number, name in enumerate(names):
-        tables.create_table(client, name, SCHEMA, stream=None)
-        tables.fill(client, name, 100 + number, SCHEMA, seed=number)
+        tables.create_table(client, name, tables.SCHEMA, stream=None)
+        tables.fill(client, name, 100 + number, tables.SCHEMA, seed=number)
     (tmp_path / "move.yaml").write_text(f"""
 move: several
 source: {{url: "dynamodb://us-east-1?endpoint={dynamodb.endpoint}", max_rcu: 1000}}

@@ -7,12 +7,11 @@ import time
 
 import pytest
 
-from harness import compare, tables
+from harness import compare
 from harness.meddler import error, meddler
 from harness.moveout import Moveout
 from harness.stand_ins import stand_ins
 
-SCHEMA = (("id", "S"), ("n", "N"))
 ROLE = "arn:aws:iam::123456789012:role/mover"
 HTML = b"<html><body>Please log in to the hotel's network</body></html>"
 
@@ -24,12 +23,8 @@ def aws():
 
 
 @pytest.fixture
-def table(dynamodb, table_name):
-    client = dynamodb.client()
-    tables.create_table(client, table_name, SCHEMA)
-    tables.fill(client, table_name, 60, SCHEMA, hostile=False)
-    yield table_name
-    client.delete_table(TableName=table_name)
+def table(filled):
+    return filled(60, hostile=False)
 
 
 class Gate:

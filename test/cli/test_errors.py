@@ -11,16 +11,10 @@ from harness import compare, tables
 from harness.meddler import Answer, crc, error, meddler, refuse
 from harness.servers import dynamodb_local, free_port
 
-SCHEMA = (("id", "S"), ("n", "N"))
-
 
 @pytest.fixture
-def table(dynamodb, table_name):
-    client = dynamodb.client()
-    tables.create_table(client, table_name, SCHEMA)
-    tables.fill(client, table_name, 200, SCHEMA)
-    yield table_name
-    client.delete_table(TableName=table_name)
+def table(filled):
+    return filled(200)
 
 
 def run(moveout, dynamodb, table, *more, to="sqlite:out.db", endpoint=None, env=None, command="run", timeout=120):
@@ -92,8 +86,8 @@ def test_an_endpoint_that_is_not_there(moveout, dynamodb, table):
 
 def test_a_source_that_comes_back_is_only_waited_for(tmp_path, moveout):
     with dynamodb_local() as own:
-        tables.create_table(own.client(), "tab", SCHEMA)
-        tables.fill(own.client(), "tab", 150, SCHEMA, hostile=False)
+        tables.create_table(own.client(), "tab", tables.SCHEMA)
+        tables.fill(own.client(), "tab", 150, tables.SCHEMA, hostile=False)
         running = moveout.start("run", "--from", own.url("tab"), "--to", "sqlite:out.db", "--until", "in-sync", "--max-rcu", "5")
         running.wait_for_phase("backfill")
         own.pause()
@@ -108,6 +102,12 @@ def test_a_target_that_is_not_sqlite(moveout, dynamodb, table, tmp_path):
     (tmp_path / "out.db").write_text("these are the voyages\n" * 100)
     assert_error(run(moveout, dynamodb, table), "usage", 2, "SQLite")
     assert (tmp_path / "out.db").read_text().startswith("these are")
+
+
+def test_a_target_that_cannot_be_opened_says_why(moveout, dynamodb, table, tmp_path):
+    (tmp_path / "folder").mkdir()
+    assert_error(run(moveout, dynamodb, table, "--state", "a", to="sqlite:folder"), "usage", 2, "it is a folder")
+    assert_error(run(moveout, dynamodb, table, "--state", "b", to="sqlite:nowhere/out.db"), "usage", 2, "No such file or directory")
 
 
 def test_a_target_table_that_is_not_ours(moveout, dynamodb, table, tmp_path):
@@ -147,8 +147,8 @@ def test_two_processes_on_one_run(moveout, dynamodb, table):
 
 def test_a_key_schema_that_changed(moveout, dynamodb, table_name):
     client = dynamodb.client()
-    tables.create_table(client, table_name, SCHEMA)
-    tables.fill(client, table_name, 20, SCHEMA, hostile=False)
+    tables.create_table(client, table_name, tables.SCHEMA)
+    tables.fill(client, table_name, 20, tables.SCHEMA, hostile=False)
     assert run(moveout, dynamodb, table_name).exit_code == 0
     client.delete_table(TableName=table_name)
     tables.create_table(client, table_name, (("id", "S"),))
@@ -158,12 +158,12 @@ def test_a_key_schema_that_changed(moveout, dynamodb, table_name):
 
 def test_a_table_that_was_dropped_and_made_again_and_the_way_on(moveout, dynamodb, table_name, tmp_path):
     client = dynamodb.client()
-    tables.create_table(client, table_name, SCHEMA)
-    tables.fill(client, table_name, 50, SCHEMA, hostile=False)
+    tables.create_table(client, table_name, tables.SCHEMA)
+    tables.fill(client, table_name, 50, tables.SCHEMA, hostile=False)
     assert run(moveout, dynamodb, table_name).exit_code == 0
     client.delete_table(TableName=table_name)
-    tables.create_table(client, table_name, SCHEMA)
-    tables.fill(client, table_name, 30, SCHEMA, seed=2, hostile=False)
+    tables.create_table(client, table_name, tables.SCHEMA)
+    tables.fill(client, table_name, 30, tables.SCHEMA, seed=2, hostile=False)
     assert_error(run(moveout, dynamodb, table_name), "stream_gap", 3, "--new-backfill")
     done = run(moveout, dynamodb, table_name, "--new-backfill")
     assert done.exit_code == 0, str(done)
@@ -173,7 +173,7 @@ def test_a_table_that_was_dropped_and_made_again_and_the_way_on(moveout, dynamod
 
 def test_no_stream_and_none_allowed(moveout, dynamodb, table_name):
     client = dynamodb.client()
-    tables.create_table(client, table_name, SCHEMA, stream=None)
+    tables.create_table(client, table_name, tables.SCHEMA, stream=None)
     assert_error(run(moveout, dynamodb, table_name, "--no-enable-stream"), "usage", 2, "stream")
     assert "StreamSpecification" not in client.describe_table(TableName=table_name)["Table"]
     client.delete_table(TableName=table_name)
@@ -250,8 +250,8 @@ def small_disk(tmp_path):
 
 def test_a_full_disk_stops_the_run_and_room_lets_it_go_on(moveout, dynamodb, table_name, small_disk):
     client = dynamodb.client()
-    tables.create_table(client, table_name, SCHEMA)
-    tables.fill(client, table_name, 3000, SCHEMA)
+    tables.create_table(client, table_name, tables.SCHEMA)
+    tables.fill(client, table_name, 3000, tables.SCHEMA)
     done = run(moveout, dynamodb, table_name, to=f"sqlite:{small_disk}/out.db")
     assert_error(done, "disk_full", 5)
     subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)

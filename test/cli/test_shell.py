@@ -13,16 +13,10 @@ import pytest
 
 from harness import compare, tables
 
-SCHEMA = (("id", "S"), ("n", "N"))
-
 
 @pytest.fixture
-def table(dynamodb, table_name):
-    client = dynamodb.client()
-    tables.create_table(client, table_name, SCHEMA)
-    tables.fill(client, table_name, 300, SCHEMA)
-    yield table_name
-    client.delete_table(TableName=table_name)
+def table(filled):
+    return filled(300)
 
 
 def shell(moveout, command, **more):
@@ -108,8 +102,8 @@ def test_what_the_state_folder_holds_is_closed_to_others(moveout, dynamodb, tabl
 def test_names_of_255_bytes_fit(moveout, dynamodb, tmp_path):
     name = "n" * 255
     client = dynamodb.client()
-    tables.create_table(client, name, SCHEMA)
-    tables.fill(client, name, 20, SCHEMA)
+    tables.create_table(client, name, tables.SCHEMA)
+    tables.fill(client, name, 20, tables.SCHEMA)
     done = moveout.run("run", "--from", dynamodb.url(name), "--to", "sqlite:out.db?table=short", "--until", "in-sync")
     assert done.exit_code == 0, str(done)
     compare.assert_equal(client, name, tmp_path / "out.db", "short")

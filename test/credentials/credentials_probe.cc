@@ -1,7 +1,6 @@
 // credentials_probe: the chain of credentials over real files and sockets, for tests in another language.
 // One JSON object a line on stdin, one on stdout: {"vars": {name: value}, "profile": "", "region": "us-east-1"} →
 // {"id": access key id, "from": place} or {"error": sentence, "kind": name}
-#include <iostream>
 #include <optional>
 
 #include "aws/credentials.h"
@@ -10,6 +9,7 @@
 #include "net/runtime.h"
 #include "net/system_clock.h"
 #include "net/thread_worker.h"
+#include "test/doubles/probe.h"
 
 using namespace moveout;
 namespace json = base::json;
@@ -65,9 +65,5 @@ struct Probe {
 
 int main() {
   Probe probe;
-  for (std::string line; std::getline(std::cin, line);) {
-    const auto parsed = base::parse_json(line);
-    MOVEOUT_ASSERT(parsed);
-    std::cout << json::serialize(probe.answer(parsed->as_object())) << std::endl;
-  }
+  return test::answer_lines([&](const json::object& question) { return probe.answer(question); });
 }

@@ -5,6 +5,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+SCHEMA = (("id", "S"), ("n", "N"))
 NAMES = ("customer", "status", "total", "note", "tags", "lines", "paid", "photo", "größe", "a.b", "size of it", "x")
 TEXTS = ("", "plain", "naïve café", "日本語のテキスト", "tab\tand\nline", "quote\" back\\slash", "\u0000inside", "😀", "{\"S\":\"json\"}")
 NUMBERS = ("0", "1", "-1", "42", "3.14", "-0.5", "1000000", "9223372036854775807", "-9223372036854775808",
@@ -12,7 +13,7 @@ NUMBERS = ("0", "1", "-1", "42", "3.14", "-0.5", "1000000", "9223372036854775807
            "1E-130", "9.9999999999999999999999999999999999999E+125", "-9.99E+125", "1.50")
 
 
-def create_table(client, name, key=(("id", "S"), ("n", "N")), stream="NEW_AND_OLD_IMAGES"):
+def create_table(client, name, key=SCHEMA, stream="NEW_AND_OLD_IMAGES"):
     """key: (name, type) of the partition key and maybe the sort key; stream: a view type, or None for a table without one."""
     more = {"StreamSpecification": {"StreamEnabled": True, "StreamViewType": stream}} if stream else {}
     client.create_table(

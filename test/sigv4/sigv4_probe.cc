@@ -4,7 +4,6 @@
 //    access_key_id, secret_access_key, session_token, region, service, micros}
 // sign → {"headers": […]} · verify → {"refusal": name or ""} · send (signed first) → {"status", "body": hex} or
 // {"error"}
-#include <iostream>
 #include <optional>
 
 #include "base/json.h"
@@ -12,6 +11,7 @@
 #include "net/runtime.h"
 #include "sigv4/signer.h"
 #include "sigv4/verify.h"
+#include "test/doubles/probe.h"
 
 using namespace moveout;
 namespace json = base::json;
@@ -103,9 +103,5 @@ struct Probe {
 
 int main() {
   Probe probe;
-  for (std::string line; std::getline(std::cin, line);) {
-    const auto parsed = base::parse_json(line);
-    MOVEOUT_ASSERT(parsed);
-    std::cout << json::serialize(probe.answer(parsed->as_object())) << std::endl;
-  }
+  return test::answer_lines([&](const json::object& question) { return probe.answer(question); });
 }

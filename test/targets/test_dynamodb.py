@@ -7,8 +7,6 @@ import pytest
 from harness import compare, tables
 from harness.servers import dynalite, dynamodb_local
 
-SCHEMA = (("id", "S"), ("n", "N"))
-
 
 @pytest.fixture(scope="module", params=["dynamodb-local", "dynalite"])
 def target(request):
@@ -23,12 +21,8 @@ def second_local():
 
 
 @pytest.fixture
-def table(dynamodb, table_name):
-    client = dynamodb.client()
-    tables.create_table(client, table_name, SCHEMA)
-    tables.fill(client, table_name, 400, SCHEMA)
-    yield table_name
-    client.delete_table(TableName=table_name)
+def table(filled):
+    return filled(400)
 
 
 def indexed_table(client, name):
@@ -100,7 +94,7 @@ def test_guarded_items_carry_a_version_until_finish(moveout, dynamodb, target, t
 def test_the_table_is_made_like_the_source(moveout, dynamodb, second_local, table_name, indexes):
     client = dynamodb.client()
     indexed_table(client, table_name)
-    tables.fill(client, table_name, 60, SCHEMA, hostile=False)
+    tables.fill(client, table_name, 60, tables.SCHEMA, hostile=False)
     done = moveout.run("copy", "--from", dynamodb.url(table_name), "--to", second_local.url(table_name), "--set", f"target.indexes={indexes}")
     assert done.exit_code == 0, str(done)
     assert shape(second_local.client(), table_name) == shape(client, table_name)
@@ -109,7 +103,7 @@ def test_the_table_is_made_like_the_source(moveout, dynamodb, second_local, tabl
 
 
 def test_a_table_with_other_items_is_refused(moveout, dynamodb, target, table):
-    tables.create_table(target.client(), f"{table}_2", SCHEMA, stream=None)
+    tables.create_table(target.client(), f"{table}_2", tables.SCHEMA, stream=None)
     target.client().put_item(TableName=f"{table}_2", Item={"id": {"S": "theirs"}, "n": {"N": "1"}})
     done = moveout.run("copy", "--from", dynamodb.url(table), "--to", target.url(f"{table}_2"))
     assert done.exit_code == 2 and "not empty" in done.error["message"], str(done)
@@ -133,7 +127,7 @@ def test_a_target_that_was_dropped_and_made_again_stops_the_copy(moveout, dynamo
     done = moveout.run(*command)
     assert done.exit_code == 3 and done.error["name"] == "target_changed", str(done)
     time.sleep(1.1)  # creation times of whole seconds
-    tables.create_table(client, f"{table}_2", SCHEMA, stream=None)
+    tables.create_table(client, f"{table}_2", tables.SCHEMA, stream=None)
     done = moveout.run(*command)
     assert done.exit_code == 3 and done.error["name"] == "target_changed", str(done)
 
@@ -151,8 +145,8 @@ def test_a_copy_that_was_killed_goes_on(moveout, dynamodb, target, table):
 
 def test_an_item_that_the_version_makes_too_large_is_set_aside(moveout, dynamodb, second_local, table_name):
     client = dynamodb.client()
-    tables.create_table(client, table_name, SCHEMA, stream=None)
-    tables.fill(client, table_name, 20, SCHEMA, hostile=False)
+    tables.create_table(client, table_name, tables.SCHEMA, stream=None)
+    tables.fill(client, table_name, 20, tables.SCHEMA, hostile=False)
     # id + n + their names + "t" come to 15 bytes beside the text.
     client.put_item(TableName=table_name, Item={"id": {"S": "big"}, "n": {"N": "1"}, "t": {"S": "x" * (400 * 1024 - 15)}})
     command = ["copy", "--from", dynamodb.url(table_name), "--to", second_local.url(table_name), "--set", "target.mode=m3"]
@@ -177,11 +171,11 @@ def test_an_endpoint_whose_lateness_is_not_known_is_refused(moveout, dynamodb, t
 @pytest.mark.parametrize("phase", ["backfill", "replay", "verify"])
 def test_a_run_survives_kill_9_under_writes(moveout, dynamodb, target, table_name, phase, mode):
     client = dynamodb.client()
-    tables.create_table(client, table_name, SCHEMA)
-    tables.fill(client, table_name, 300, SCHEMA)
+    tables.create_table(client, table_name, tables.SCHEMA)
+    tables.fill(client, table_name, 300, tables.SCHEMA)
     command = ["run", "--from", dynamodb.url(table_name), "--to", target.url(f"{table_name}_2"), "--set", f"target.mode={mode}",
                "--state", "state", "--until", "in-sync"]
-    with tables.LiveWriter(dynamodb.client, table_name, SCHEMA, 300, threads=2, rate=20):
+    with tables.LiveWriter(dynamodb.client, table_name, tables.SCHEMA, 300, threads=2, rate=20):
         running = moveout.start(*command)
         running.wait_for_phase(phase, timeout=120)
         time.sleep(0.3)
