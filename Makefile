@@ -44,10 +44,10 @@ test-long:
 	@tools/setup
 	@JOBS=$(JOBS) test/run-long $(MINUTES)
 
-## make bench: speed against other ways out, measured in one run
+## make bench [BENCH=--long]: speed against other ways out, measured in one run
 bench: moveout
-	@tools/setup
-	@bench/run
+	@tools/setup bench
+	@bench/run $(BENCH)
 
 ## make format: the sources as clang-format-19 writes them
 format:

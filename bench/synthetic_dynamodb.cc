@@ -1,16 +1,19 @@
 // A DynamoDB that costs the tool under test nothing to wait for: a table of distinct items, made as they are asked for,
 // served by segments in 1 MB pages with checksums. Written tables are counted by distinct keys (operation Written), not
 // kept. usage: synthetic_dynamodb --items N --shape small|medium|wide [--latency-ms N] [--throttle PERCENT] [--error
-// PERCENT] [--unprocessed PERCENT]
+// PERCENT] [--unprocessed PERCENT] [--certificate PEM-FILE --key PEM-FILE]
 #include <fmt/format.h>
 #include <zlib.h>
 
 #include <charconv>
 #include <cstdio>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/json.h"
@@ -140,10 +143,10 @@ http::Response streams(const Table& table, std::string_view operation) {
   return answer(R"({"Records":[],"NextShardIterator":"i"})");
 }
 
-constexpr std::string_view kPut = R"({"PutRequest":{"Item":)";
-constexpr std::string_view kKey = R"("pk":{"S":"user#)";
+// What only a key holds.
+constexpr std::string_view kKey = "\"user#";
 
-// Every item of the text that begins at `from`, up to `end`, was written.
+// Every item of the text was written.
 void count_keys(Table& table, std::string_view text) {
   for (std::size_t at = text.find(kKey); at != std::string_view::npos; at = text.find(kKey, at + 1)) {
     std::int64_t n = -1;
@@ -155,17 +158,25 @@ void count_keys(Table& table, std::string_view text) {
   }
 }
 
-// The elements of a BatchWriteItem as moveout writes it.
-std::vector<std::string_view> elements_of(std::string_view body) {
-  std::vector<std::string_view> all;
-  std::size_t at = body.find(kPut);
-  while (at != std::string_view::npos) {
-    const std::size_t next = body.find(kPut, at + 1);
-    const std::size_t end = next == std::string_view::npos ? body.rfind("]}}") : next - 1;
-    all.push_back(body.substr(at, end - at));
-    at = next;
+// Every second write is done, the others come back.
+http::Response write_in_part(Table& table, std::string_view body) {
+  const base::Result<json::value> request = base::parse_json(body);
+  if (!request) return answer(R"({"__type":"x#SerializationException","message":"no JSON"})", 400);
+  json::object rest;
+  for (const auto& [name, writes] : request->at("RequestItems").as_object()) {
+    json::array left;
+    bool done = false;
+    for (const json::value& each : writes.as_array()) {
+      if (done) {
+        count_keys(table, json::serialize(each));
+      } else {
+        left.push_back(each);
+      }
+      done = !done;
+    }
+    rest[name] = std::move(left);
   }
-  return all;
+  return answer(json::serialize(json::object{{"UnprocessedItems", std::move(rest)}}));
 }
 
 http::Response write(Table& table, std::string_view operation, std::string_view body) {
@@ -179,19 +190,7 @@ http::Response write(Table& table, std::string_view operation, std::string_view 
   if (!part) count_keys(table, body);
   if (error) return answer(R"({"__type":"x#InternalServerError","message":"x"})", 500);
   if (operation == "PutItem") return answer("{}");
-  if (!part) return answer(R"({"UnprocessedItems":{}})");
-  const std::size_t name = body.find('"', body.find(':') + 1) + 1;
-  std::string rest = "{\"UnprocessedItems\":{\"" + std::string(body.substr(name, body.find('"', name) - name)) + "\":[";
-  std::size_t left = 0;
-  for (const std::string_view each : elements_of(body)) {
-    if (++left % 2 == 0) {
-      count_keys(table, each);
-      continue;
-    }
-    if (left > 1) rest += ',';
-    rest += each;
-  }
-  return answer(rest + "]}}");
+  return part ? write_in_part(table, body) : answer(R"({"UnprocessedItems":{}})");
 }
 
 std::string table_name(const json::object& body) {
@@ -223,9 +222,7 @@ base::Task<http::Response> handle(Table& table, net::SystemClock& clock, http::R
   co_return answer(fmt::format(R"({{"__type":"x#UnknownOperationException","message":"{}"}})", operation), 400);
 }
 
-base::Task<base::Result<>> serve(Table& table, net::SystemClock& clock, std::uint16_t port) {
-  net::HttpServerOptions options;
-  options.port = port;
+base::Task<base::Result<>> serve(Table& table, net::SystemClock& clock, net::HttpServerOptions options) {
   base::Result<std::unique_ptr<net::HttpServer>> server =
       net::HttpServer::listen(co_await base::this_executor, options,
                               [&](http::Request request) { return handle(table, clock, std::move(request)); });
@@ -233,6 +230,11 @@ base::Task<base::Result<>> serve(Table& table, net::SystemClock& clock, std::uin
   std::printf("%s\n", (*server)->endpoint().to_string().c_str());
   std::fflush(stdout);
   for (;;) co_await clock.sleep_for(std::chrono::hours(1));
+}
+
+std::string text_of(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
 }
 
 }  // namespace
@@ -248,10 +250,15 @@ int main(int argc, char** argv) {
   if (options.contains("--error")) table.error = std::stoull(options["--error"]);
   if (options.contains("--unprocessed")) table.unprocessed = std::stoull(options["--unprocessed"]);
   table.written.resize(static_cast<std::size_t>(table.items));
-  const std::uint16_t port = options.contains("--port") ? static_cast<std::uint16_t>(std::stoi(options["--port"])) : 0;
+  net::HttpServerOptions listen;
+  if (options.contains("--port")) listen.port = static_cast<std::uint16_t>(std::stoi(options["--port"]));
+  if (options.contains("--certificate")) {
+    listen.certificate = text_of(options["--certificate"]);
+    listen.key = text_of(options["--key"]);
+  }
   net::SystemClock clock;
   net::Runtime runtime;
-  const base::Result<> result = runtime.run(serve(table, clock, port));
+  const base::Result<> result = runtime.run(serve(table, clock, std::move(listen)));
   if (!result) std::fprintf(stderr, "%s\n", result.error().what.c_str());
   return result ? 0 : 1;
 }

@@ -12,6 +12,7 @@ DYNAMODB_LOCAL=$CACHE/parts/dynamodb-local-$DYNAMODB_LOCAL_VERSION
 S3PROXY=$CACHE/parts/s3proxy-$S3PROXY_VERSION
 DYNALITE=$CACHE/parts/dynalite-$DYNALITE_VERSION
 DYNAMODB_CONTROL=$DYNAMODB_LOCAL/control-$(cksum <"$TOOLS/parts/DynamoDbLocalControl.java" | cut -d' ' -f1)
+GO_WAY=$CACHE/parts/go_way-$(cat "$TOOLS"/../bench/go/* | cksum | cut -d' ' -f1)
 VENV=$CACHE/venv-$(cksum <"$TOOLS/requirements.txt" | cut -d' ' -f1)
 
 die() { echo "$(basename "$0"): $*" >&2; exit 1; }
