@@ -131,6 +131,7 @@ base::Task<Attempt> Client::State::attempt(Call& call) {
     request = call.rest->request;
   } else {
     request.endpoint = config.endpoint;
+    request.headers.reserve(8);
     request.headers.add("Content-Type", config.content_type);
     request.headers.add("X-Amz-Target", config.target_prefix + "." + call.operation);
     request.headers.add("Accept-Encoding", config.accept_gzip ? "gzip" : "identity");

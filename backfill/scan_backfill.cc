@@ -28,7 +28,7 @@ constexpr int kSegmentsMin = 16;      // a request each costs next to nothing, a
 constexpr int kSegmentsMax = 20'000;  // their checkpoints are read into memory on resume: some 4 MB
 
 // Bounds of memory: 8 workers with a page or two of about 2 MB of JSON each.
-constexpr std::size_t kHeldBytesMax = std::size_t{20} << 20;  // by all, before anyone reads ahead
+constexpr std::size_t kHeldBytesMax = std::size_t{12} << 20;  // by all, before anyone reads ahead
 constexpr std::size_t kLaneBytesMax = 2'500'000;              // by one, before it stops reading ahead
 constexpr std::size_t kLanePagesMax = 64;
 constexpr std::size_t kWriteBytes = 1 << 20;  // small pages are written together up to this

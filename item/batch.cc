@@ -40,12 +40,6 @@ const std::string* Batch::unreadable(std::size_t index) const {
   return found == unreadable_.end() ? nullptr : &found->second;
 }
 
-Write Batch::operator[](std::size_t index) const {
-  const Entry& entry = entries_[index];
-  return Write{std::string_view(keys_).substr(entry.key_at, entry.key_size),
-               std::string_view(entry.image, entry.image_size), entry.version};
-}
-
 Batch Batch::only(const std::vector<std::size_t>& indexes) const {
   Batch part;
   for (std::size_t index : indexes) {

@@ -38,7 +38,11 @@ class Batch {
   const std::string* unreadable(std::size_t index) const;
   std::size_t size() const { return entries_.size(); }
   bool empty() const { return entries_.empty(); }
-  Write operator[](std::size_t index) const;
+  Write operator[](std::size_t index) const {
+    const Entry& entry = entries_[index];
+    return Write{std::string_view(keys_).substr(entry.key_at, entry.key_size),
+                 std::string_view(entry.image, entry.image_size), entry.version};
+  }
   // Sum of the image and key bytes.
   std::size_t bytes() const { return bytes_; }
   // The writes at these indexes, sharing the buffers.

@@ -65,6 +65,11 @@ BIO* open_bio(Stream::Socket& socket) {
   return bio;
 }
 
+// OpenSSL asks for an empty queue before each call. Clearing goes over all of it, and it is empty nearly always.
+void forget_tls_errors() {
+  if (ERR_peek_error() != 0) ERR_clear_error();
+}
+
 ErrorCode errno_code() { return {errno != 0 ? errno : ECONNRESET, boost::system::system_category()}; }
 
 }  // namespace
@@ -92,7 +97,7 @@ Task<ErrorCode> Stream::handshake(Ssl ssl) {
   BIO* bio = open_bio(socket_);
   SSL_set_bio(ssl_.get(), bio, bio);
   for (;;) {
-    ERR_clear_error();
+    forget_tls_errors();
     const int result = SSL_do_handshake(ssl_.get());
     if (result == 1) co_return ErrorCode();
     const ErrorCode ec = co_await after_tls(result);
@@ -123,17 +128,22 @@ Task<ErrorCode> Stream::after_tls(int result) {
   }
 }
 
-Task<Io> Stream::read_tls(char* data, std::size_t size) {
+Task<Io> Stream::read_tls(char* data, std::size_t size, bool likely) {
+  // A call that finds nothing costs OpenSSL a microsecond and a system call more.
+  if (!likely && SSL_has_pending(ssl_.get()) == 0) {
+    const auto [ec] = co_await socket_.async_wait(Socket::wait_read, as_result);
+    if (ec) co_return Io{ec, 0};
+  }
   std::size_t total = 0;
   for (;;) {
-    ERR_clear_error();
+    forget_tls_errors();
     std::size_t n = 0;
     errno = 0;
     const int result = SSL_read_ex(ssl_.get(), data + total, size - total, &n);
     if (result == 1) {
       total += n;
-      // A call gives one record; take those that have arrived beside it.
-      if (total < size) continue;
+      // A call gives one record; take those that were read ahead beside it.
+      if (total < size && SSL_has_pending(ssl_.get()) != 0) continue;
       co_return Io{ErrorCode(), total};
     }
     // What ended the series is met again by the next call.
@@ -144,7 +154,7 @@ Task<Io> Stream::read_tls(char* data, std::size_t size) {
 }
 
 Task<Io> Stream::read_some(char* data, std::size_t size, bool likely) {
-  if (ssl_) co_return co_await read_tls(data, size);
+  if (ssl_) co_return co_await read_tls(data, size, likely);
   ErrorCode ec;
   std::size_t n = 0;
   if (likely) {
@@ -165,7 +175,7 @@ Task<Io> Stream::write_tls(std::string_view head, std::string_view body) {
   std::size_t total = 0;
   for (int part = 0; part < 2; ++part) {
     for (std::size_t done = 0; done < parts[part];) {
-      ERR_clear_error();
+      forget_tls_errors();
       std::size_t n = 0;
       errno = 0;
       const int result = SSL_write_ex(ssl_.get(), data[part] + done, parts[part] - done, &n);
@@ -202,12 +212,13 @@ Task<Io> Stream::write_all(std::string_view head, std::string_view body) {
 bool Stream::stale() {
   if (!socket_.is_open()) return true;
   char byte = 0;
-  if (!ssl_) {
+  if (!ssl_ || SSL_has_pending(ssl_.get()) == 0) {
     const ssize_t n = ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    return !(n < 0 && would_block(errno));
+    if (n < 0 && would_block(errno)) return false;
+    if (!ssl_) return true;
   }
   // Session tickets arrive unasked; OpenSSL takes them in here. Anything else ends the connection.
-  ERR_clear_error();
+  forget_tls_errors();
   std::size_t n = 0;
   const int result = SSL_peek_ex(ssl_.get(), &byte, 1, &n);
   return result == 1 || SSL_get_error(ssl_.get(), result) != SSL_ERROR_WANT_READ;
@@ -216,7 +227,7 @@ bool Stream::stale() {
 void Stream::close() {
   // A polite end, as far as the socket takes it at once; after a failure OpenSSL must not be asked again.
   if (ssl_ && socket_.is_open() && tls_error_.empty() && SSL_is_init_finished(ssl_.get()) != 0) {
-    ERR_clear_error();
+    forget_tls_errors();
     SSL_shutdown(ssl_.get());
   }
   ErrorCode ignored;  // the descriptor is gone either way

@@ -51,7 +51,7 @@ class Stream {
   Socket& socket() { return socket_; }
 
  private:
-  base::Task<Io> read_tls(char* data, std::size_t size);
+  base::Task<Io> read_tls(char* data, std::size_t size, bool likely);
   // outlives: as write_all.
   base::Task<Io> write_tls(std::string_view head, std::string_view body);
   // After a failed TLS call: waits for the socket and returns success, or says what failed.

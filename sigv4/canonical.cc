@@ -119,6 +119,13 @@ bool is_hop_header(std::string_view name) {
 
 // Trimmed, and runs of blanks as one space.
 void append_value(std::string& out, std::string_view value) {
+  // Nearly all values have nothing of the kind; a loop to the end is one that the compiler makes wide.
+  bool blanks = false;
+  for (const char c : value) blanks |= c == ' ' || (c >= '\t' && c <= '\r');
+  if (!blanks) {
+    out += value;
+    return;
+  }
   bool gap = false;
   bool begun = false;
   for (const char c : value) {
