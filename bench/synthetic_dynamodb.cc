@@ -1,7 +1,8 @@
 // A DynamoDB that costs the tool under test nothing to wait for: a table of distinct items, made as they are asked for,
 // served by segments in 1 MB pages with checksums. Written tables are counted by distinct keys (operation Written), not
-// kept. usage: synthetic_dynamodb --items N --shape small|medium|wide [--latency-ms N] [--throttle PERCENT] [--error
-// PERCENT] [--unprocessed PERCENT] [--certificate PEM-FILE --key PEM-FILE]
+// kept (not with --order hash). usage: synthetic_dynamodb --items N --shape small|medium|wide [--order number|hash]
+// [--latency-ms N] [--throttle PERCENT] [--error PERCENT] [--unprocessed PERCENT] [--certificate PEM-FILE --key
+// PEM-FILE]
 #include <fmt/format.h>
 #include <zlib.h>
 
@@ -30,6 +31,7 @@ struct Table {
   std::string name = "bench";
   std::int64_t items = 1000000;
   std::string shape = "small";
+  bool hashed = false;  // names of partition keys in the order of their hashes, as DynamoDB's scan has them
   std::int64_t latency_ms = 0;
   // Of the writes, in percent of the requests: refused; answered by an error, every second one after it was done; done
   // in part.
@@ -53,11 +55,12 @@ std::uint64_t mixed(std::uint64_t n) {
 // with 72.
 void append_item(std::string& out, const Table& table, std::int64_t n) {
   const std::uint64_t x = mixed(static_cast<std::uint64_t>(n));
+  const std::string name = table.hashed ? fmt::format("{:012x}", mixed(x) >> 16) : fmt::format("{:012}", n);
   fmt::format_to(
       std::back_inserter(out),
-      R"({{"pk":{{"S":"user#{:012}"}},"sk":{{"N":"{}"}},"name":{{"S":"name-{:016x}"}},"amount":{{"N":"{}.{:02}"}},)"
+      R"({{"pk":{{"S":"user#{}"}},"sk":{{"N":"{}"}},"name":{{"S":"name-{:016x}"}},"amount":{{"N":"{}.{:02}"}},)"
       R"("active":{{"BOOL":{}}},"city":{{"S":"city-{:06}"}})",
-      n, n % 1000, x, x % 100000, x % 100, x % 2 ? "true" : "false", x % 999999);
+      name, table.hashed ? n : n % 1000, x, x % 100000, x % 100, x % 2 ? "true" : "false", x % 999999);
   if (table.shape == "medium") {
     fmt::format_to(
         std::back_inserter(out),
@@ -92,7 +95,12 @@ http::Response scan(const Table& table, const json::object& request) {
   std::int64_t next = segment;
   if (const json::value* start = request.if_contains("ExclusiveStartKey")) {
     const auto& pk = start->at("pk").at("S").as_string();
-    std::from_chars(pk.data() + std::strlen("user#"), pk.data() + pk.size(), next);
+    const auto& sk = start->at("sk").at("N").as_string();
+    if (table.hashed) {
+      std::from_chars(sk.data(), sk.data() + sk.size(), next);
+    } else {
+      std::from_chars(pk.data() + std::strlen("user#"), pk.data() + pk.size(), next);
+    }
     next += total;
   }
   std::string body = "{\"Items\":[";
@@ -109,7 +117,7 @@ http::Response scan(const Table& table, const json::object& request) {
                  count, count, table.name, consumed);
   if (next < table.items && last >= 0) {
     fmt::format_to(std::back_inserter(body), R"(,"LastEvaluatedKey":{{"pk":{{"S":"user#{:012}"}},"sk":{{"N":"{}"}}}})",
-                   last, last % 1000);
+                   last, table.hashed ? last : last % 1000);
   }
   body += '}';
   return answer(std::move(body));
@@ -245,6 +253,7 @@ int main(int argc, char** argv) {
   Table table;
   if (options.contains("--items")) table.items = std::stoll(options["--items"]);
   if (options.contains("--shape")) table.shape = options["--shape"];
+  table.hashed = options["--order"] == "hash";
   if (options.contains("--latency-ms")) table.latency_ms = std::stoll(options["--latency-ms"]);
   if (options.contains("--throttle")) table.throttle = std::stoull(options["--throttle"]);
   if (options.contains("--error")) table.error = std::stoull(options["--error"]);
