@@ -72,13 +72,14 @@ def measured(command, folder, env):
     return usage.ru_utime + usage.ru_stime, time.monotonic() - began, usage.ru_maxrss / 1024
 
 
-def distinct_lines(path):
+def distinct_lines(path, items):
+    # A byte an item: what this process holds counts as the RSS of the next one it starts.
+    seen = bytearray(items)
     with open(path, "rb") as lines:
-        keys = set()
         for line in lines:
-            at = line.index(b"user#")
-            keys.add(line[at:at + 17])
-        return len(keys)
+            at = line.index(b"user#") + len(b"user#")
+            seen[int(line[at:at + 12])] = 1
+    return sum(seen)
 
 
 def distinct_rows(path):
@@ -148,7 +149,7 @@ class Bench:
             folder = pathlib.Path(folder)
             run = measured(self.command(row.way, endpoint.url), folder, self.env)
             if (folder / "out.jsonl").exists():
-                return run, distinct_lines(folder / "out.jsonl")
+                return run, distinct_lines(folder / "out.jsonl", items)
             if (folder / "out.db").exists():
                 return run, distinct_rows(folder / "out.db")
             shutil.rmtree(folder / ".moveout", ignore_errors=True)
