@@ -41,6 +41,7 @@ ROWS = [
     Row("  at 5 ms", "m4", 1, SLOW),
     Row("  over TLS", "m4", 1, (), True),
     Row("  with faults", "m4", 1, FAULTS),
+    Row("  signatures checked", "m4", 2, ("--signatures", "checked")),
     Row("moveout copy → DynamoDB API (m3)", "m3", 10),
     Row("  at 5 ms", "m3", 10, SLOW),
     Row("  with faults", "m3", 20, FAULTS),
@@ -106,7 +107,7 @@ class Endpoint:
         self._process.wait()
 
     def distinct_written(self):
-        request = urllib.request.Request(self.url, b"{}", {"X-Amz-Target": "DynamoDB_20120810.Written"})
+        request = urllib.request.Request(f"{self.url}/written")
         with urllib.request.urlopen(request, context=self._tls) as answer:
             return json.load(answer)["Distinct"]
 

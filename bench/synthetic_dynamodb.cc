@@ -1,8 +1,8 @@
 // A DynamoDB that costs the tool under test nothing to wait for: a table of distinct items, made as they are asked for,
-// served by segments in 1 MB pages with checksums. Written tables are counted by distinct keys (operation Written), not
+// served by segments in 1 MB pages with checksums. Written tables are counted by distinct keys (GET /written), not
 // kept (not with --order hash). usage: synthetic_dynamodb --items N --shape small|medium|wide [--order number|hash]
 // [--latency-ms N] [--throttle PERCENT] [--error PERCENT] [--unprocessed PERCENT] [--certificate PEM-FILE --key
-// PEM-FILE]
+// PEM-FILE] [--signatures checked]
 #include <fmt/format.h>
 #include <zlib.h>
 
@@ -12,6 +12,8 @@
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -21,6 +23,7 @@
 #include "net/http_server.h"
 #include "net/runtime.h"
 #include "net/system_clock.h"
+#include "sigv4/verify.h"
 
 using namespace moveout;
 namespace json = base::json;
@@ -36,6 +39,8 @@ struct Table {
   // Of the writes, in percent of the requests: refused; answered by an error, every second one after it was done; done
   // in part.
   std::uint64_t throttle = 0, error = 0, unprocessed = 0;
+
+  std::unique_ptr<sigv4::Verifier> verifier;  // nothing: any request is good
 
   std::set<std::string> made;  // other tables
   std::vector<bool> written;   // by number
@@ -208,12 +213,15 @@ std::string table_name(const json::object& body) {
 
 base::Task<http::Response> handle(Table& table, net::SystemClock& clock, http::Request request) {
   if (table.latency_ms > 0) co_await clock.sleep_for(base::Millis(table.latency_ms));
+  if (request.target == "/written") {
+    co_return answer(fmt::format(R"({{"Distinct":{},"Requests":{}}})", table.distinct, table.writes));
+  }
+  if (table.verifier && !table.verifier->verify(request, clock.now())) {
+    co_return answer(R"({"__type":"x#InvalidSignatureException","message":"the signature is not the request's"})", 400);
+  }
   const std::string_view header = request.headers.get("x-amz-target");
   const std::string operation(header.substr(header.rfind('.') + 1));
   if (operation == "BatchWriteItem" || operation == "PutItem") co_return write(table, operation, request.body);
-  if (operation == "Written") {
-    co_return answer(fmt::format(R"({{"Distinct":{},"Requests":{}}})", table.distinct, table.writes));
-  }
   base::Result<json::value> body = base::parse_json(request.body);
   if (!body || !body->is_object())
     co_return answer(R"({"__type":"x#SerializationException","message":"no JSON"})", 400);
@@ -258,6 +266,14 @@ int main(int argc, char** argv) {
   if (options.contains("--throttle")) table.throttle = std::stoull(options["--throttle"]);
   if (options.contains("--error")) table.error = std::stoull(options["--error"]);
   if (options.contains("--unprocessed")) table.unprocessed = std::stoull(options["--unprocessed"]);
+  if (options.contains("--signatures")) {
+    table.verifier = std::make_unique<sigv4::Verifier>(
+        sigv4::VerifyOptions{.region = "us-east-1", .service = "dynamodb"},
+        [](std::string_view id) -> std::optional<sigv4::Credentials> {
+          if (id != "a") return std::nullopt;
+          return sigv4::Credentials{.access_key_id = "a", .secret_access_key = "b", .session_token = {}, .expires = {}};
+        });
+  }
   table.written.resize(static_cast<std::size_t>(table.items));
   net::HttpServerOptions listen;
   if (options.contains("--port")) listen.port = static_cast<std::uint16_t>(std::stoi(options["--port"]));
