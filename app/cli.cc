@@ -98,6 +98,9 @@ Result<> check(const Command& command, const Later& later) {
   if ((moves || command.name == "scan") && sides && (command.from.empty() || command.to.empty())) {
     return usage(command.name + ": --from and --to belong together");
   }
+  if (command.name == "load" && (command.from.empty() || command.to.empty())) {
+    return usage("load: --from FILE --to URL are needed");
+  }
   if (command.name == "scan" && !sides) return usage("scan: --from URL --to FILE are needed");
   const bool talks =
       command.name == "status" || command.name == "pause" || command.name == "resume" || command.name == "finish";
@@ -145,10 +148,19 @@ Result<Command> parse_command_line(int argc, const char* const* argv) {
   copy->add_option("move_yaml", command.move_yaml, "MOVE.yaml");
   copy->add_flag("--accept-quarantine", command.accept_quarantine, "Done in spite of items the target cannot hold");
 
-  CLI::App* scan = add(app, command, "scan", "Table to a file of JSON lines");
-  add_sides(*scan, command, "FILE.jsonl[.gz|.zst], or - for stdout");
-  scan->add_option("--format", command.format, "lines")->check(CLI::IsMember({"aws", "lines"}));
+  CLI::App* scan = add(app, command, "scan", "Table to a file: as the AWS CLI writes it, or JSON lines");
+  add_sides(*scan, command,
+            "FILE.json[.gz|.zst] (as `aws dynamodb scan`), FILE.jsonl[.gz|.zst] (lines), or - for stdout");
+  scan->add_option("--format", command.format, "aws | lines (default: by the name's end; lines for -)")
+      ->check(CLI::IsMember({"aws", "lines"}));
   scan->add_flag("--accept-quarantine", command.accept_quarantine, "Done in spite of items that cannot be understood");
+
+  CLI::App* load = add(app, command, "load", "A file of items into a target: what the AWS CLI wrote, JSON lines");
+  load->add_option("--from", command.from, "FILE[.gz|.zst], or - for standard input");
+  load->add_option("--to", command.to, "sqlite:FILE[?table=NAME] or dynamodb://REGION/TABLE");
+  load->add_option("--table", command.table, "The target table's name, where --to does not say it");
+  load->add_option("--key", command.key, "NAME:S|N|B[,NAME:S|N|B]: the key, where the target has no such table yet");
+  load->add_flag("--accept-quarantine", command.accept_quarantine, "Done in spite of items the target cannot hold");
 
   CLI::App* verify = add(app, command, "verify", "Both sides compared, item by item");
   add_sides(*verify, command, "sqlite:FILE");

@@ -21,14 +21,15 @@ struct ExportFlags {
 };
 
 struct Command {
-  std::string name;  // run copy scan verify status pause resume finish export-… config-check version help
+  std::string name;  // run copy scan load verify status pause resume finish export-… config-check version help
   std::string from, to;
   std::string move_yaml;
   std::string state_dir;
-  std::string format;    // scan: aws | lines | empty = by suffix
-  std::string help;      // with name "help": the text
-  ExportFlags exports;   // run too: arn
-  std::string backfill;  // run: scan | export | empty = as configured
+  std::string format;      // scan: aws | lines | empty = by suffix
+  std::string help;        // with name "help": the text
+  ExportFlags exports;     // run too: arn
+  std::string backfill;    // run: scan | export | empty = as configured
+  std::string table, key;  // load
   std::vector<std::string> settings;
   double max_rcu = -1;  // -1: as configured
   bool until_in_sync = false;

@@ -428,4 +428,45 @@ Result<MoveConfig> config_of_urls(std::string_view from, std::string_view to,
   return config;
 }
 
+namespace {
+
+// "/a/orders.json.gz" → "orders".
+std::string stem_of(const Url& url) {
+  if (url.path == "-") return "stdin";
+  std::filesystem::path path(url.path);
+  if (path.filename().empty()) path = path.parent_path();
+  std::string name = path.filename().string();
+  for (const std::string_view end : {".gz", ".zst", ".jsonl", ".json", ".ndjson"}) {
+    if (name.size() > end.size() && name.ends_with(end)) name.resize(name.size() - end.size());
+  }
+  return name.empty() || name == "." || name == ".." ? "load" : name;
+}
+
+}  // namespace
+
+Result<MoveConfig> config_of_load(std::string_view from, std::string_view to, const std::string& table,
+                                  const std::vector<std::string>& settings) {
+  Result<Url> source = parse_url(from);
+  if (!source) return fail(source.error());
+  if (source->scheme == Scheme::DynamoDb || source->scheme == Scheme::Sqlite) {
+    return fail(ErrorKind::Usage, "load: --from is a file, or - for standard input; use `copy` or `run` for a table");
+  }
+  // Settings of the target are the same as with a table; a source that is none stands in.
+  Result<MoveConfig> config = config_of_urls("dynamodb://none/load", to, settings);
+  if (!config) return config;
+  if (config->target.scheme != Scheme::DynamoDb && config->target.scheme != Scheme::Sqlite) {
+    return fail(ErrorKind::Usage, "load: --to is a database: sqlite:FILE or dynamodb://REGION/TABLE");
+  }
+  const Result<Url> target = parse_url(to);
+  if (!target) return fail(target.error());
+  const std::string named = target->table;
+  if (!table.empty() && !named.empty() && table != named) {
+    return fail(ErrorKind::Usage, "load: --table " + table + ", but --to names table " + named);
+  }
+  config->name = stem_of(*source);
+  config->source = std::move(*source);
+  config->tables[0].source = config->tables[0].target = named.empty() ? table : named;
+  return config;
+}
+
 }  // namespace moveout::app

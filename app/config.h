@@ -56,6 +56,11 @@ base::Result<MoveConfig> parse_move_yaml(const std::string& text, const std::str
 base::Result<MoveConfig> config_of_urls(std::string_view from, std::string_view to,
                                         const std::vector<std::string>& settings);
 
+// A load: of what `from` names, which is not contacted. The move is named for the file; its one table has the target's
+// name alone, empty where neither `to` nor `table` says it.
+base::Result<MoveConfig> config_of_load(std::string_view from, std::string_view to, const std::string& table,
+                                        const std::vector<std::string>& settings);
+
 // The address and port of admin.listen; nothing for what is none.
 std::optional<std::pair<std::string, std::uint16_t>> listen_address(const std::string& listen);
 // "10s", "5m", "1h", "250ms". Usage otherwise.

@@ -8,6 +8,7 @@
 #include "app/reporter.h"
 #include "app/stderr_log.h"
 #include "base/worker.h"
+#include "move/move.h"
 #include "net/runtime.h"
 #include "net/system_clock.h"
 
@@ -34,6 +35,7 @@ struct Ending {
 };
 
 base::Task<Ending> run_move(Context context, move::Job job);  // run, copy, scan, finish
+base::Task<Ending> run_load(Context context);
 base::Task<Ending> run_verify(Context context);
 base::Task<Ending> run_status(Context context);
 base::Task<Ending> run_export(Context context);  // request, wait, list, fetch

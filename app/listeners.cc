@@ -21,17 +21,17 @@ using base::Task;
 
 namespace {
 
-Task<http::Response> admin_page(Context& context, const move::Move& move, http::Request request) {
+Task<http::Response> admin_page(Context& context, const move::Work& work, http::Request request) {
   http::Response response;
   response.status = request.method == "GET" ? 200 : 405;
   if (request.method != "GET") {
     *response.body = "only GET\n";
   } else if (request.target == "/metrics") {
     response.headers.set("Content-Type", "text/plain; version=0.0.4");
-    *response.body = metrics_page(move);
+    *response.body = metrics_page(work);
   } else if (request.target == "/status") {
     response.headers.set("Content-Type", "application/json");
-    *response.body = json::serialize(status_of(move)) + "\n";
+    *response.body = json::serialize(status_of(work)) + "\n";
   } else if (request.target == "/healthz") {
     *response.body = "ok " + rfc3339(context.clock.now()) + "\n";
   } else {
@@ -55,16 +55,16 @@ Result<net::HttpServerOptions> listen_options(const std::string& listen) {
   return options;
 }
 
-Task<std::string> answer_control(move::Move& move, std::string line) {
+Task<std::string> answer_control(move::Work& work, std::string line) {
   Result<json::value> request = base::parse_json(line);
   const json::value* word = request && request->is_object() ? request->get_object().if_contains("command") : nullptr;
   const std::string command = word != nullptr && word->is_string() ? std::string(word->get_string()) : std::string();
   if (command == "pause" || command == "resume") {
-    move.pause(command == "pause");
+    work.pause(command == "pause");
   } else if (command != "status") {
     co_return json::serialize(json::object{{"error", "unknown command"}});
   }
-  co_return json::serialize(status_of(move));
+  co_return json::serialize(status_of(work));
 }
 
 std::string control_file(const std::string& state_dir) { return state_dir + "/control"; }
@@ -77,12 +77,12 @@ Task<Result<>> stop_by_signal(Context& context) {
   co_return fail(ErrorKind::Stopped, fmt::format("stopped by signal {}", number));
 }
 
-Task<Result<>> serve_admin(Context& context, const move::Move& move) {
+Task<Result<>> serve_admin(Context& context, const move::Work& work) {
   Result<net::HttpServerOptions> options = listen_options(context.config.admin_listen);
   if (!options) co_return fail(options.error());
   Result<std::unique_ptr<net::HttpServer>> server = net::HttpServer::listen(
       context.executor, *options,
-      [&context, &move](http::Request request) { return admin_page(context, move, std::move(request)); });
+      [&context, &work](http::Request request) { return admin_page(context, work, std::move(request)); });
   if (!server) co_return fail(server.error());
   const std::string url = (*server)->endpoint().to_string();
   context.log.info("admin.listening", {{"url", url}});
@@ -99,7 +99,7 @@ Task<Result<>> serve_admin(Context& context, const move::Move& move) {
   std::rethrow_exception(cancelled);
 }
 
-Task<Result<>> serve_control(Context& context, move::Move& move) {
+Task<Result<>> serve_control(Context& context, move::Work& work) {
   // The state's own path may be longer than a socket's may be: a short name made of it, told in STATE/control.
   const std::string whole = std::filesystem::absolute(context.state_dir).lexically_normal().string();
   const std::string name = fmt::format("{:016x}", item::hash_of(whole, 1).high);
@@ -107,7 +107,7 @@ Task<Result<>> serve_control(Context& context, move::Move& move) {
   Result<std::unique_ptr<net::UnixServer>> server = fail(ErrorKind::Usage, "");
   if (path) {
     server = net::UnixServer::listen(context.executor, *path,
-                                     [&move](std::string line) { return answer_control(move, std::move(line)); });
+                                     [&work](std::string line) { return answer_control(work, std::move(line)); });
   }
   if (!server) {
     // Nobody can ask or pause this process; that is no reason not to move.

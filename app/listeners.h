@@ -5,7 +5,7 @@
 
 #include "app/context.h"
 #include "base/json.h"
-#include "move/move.h"
+#include "move/work.h"
 
 namespace moveout::app {
 
@@ -13,9 +13,9 @@ namespace moveout::app {
 base::Task<base::Result<>> stop_by_signal(Context& context);
 // /metrics, /status and /healthz on admin.listen (loopback unless told otherwise); says where. Usage for an address
 // that cannot be used.
-base::Task<base::Result<>> serve_admin(Context& context, const move::Move& move);
+base::Task<base::Result<>> serve_admin(Context& context, const move::Work& work);
 // status, pause and resume for other processes of this user. STATE/control names the socket.
-base::Task<base::Result<>> serve_control(Context& context, move::Move& move);
+base::Task<base::Result<>> serve_control(Context& context, move::Work& work);
 // Asks the process that runs the move of this state: {"command":word} → its answer. NotFound when none does.
 base::Task<base::Result<base::json::object>> ask_control(std::string state_dir, std::string word);
 

@@ -1,7 +1,5 @@
 // run, copy, scan, finish: what drives a move.
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -10,6 +8,7 @@
 #include "app/listeners.h"
 #include "app/run_export.h"
 #include "app/session.h"
+#include "app/stage.h"
 #include "base/task_group.h"
 
 namespace moveout::app {
@@ -56,100 +55,6 @@ Result<move::Options> options_of(const Context& context, bool is_aws, std::size_
   return options;
 }
 
-// One run of a move, with all it stands on; destroyed before the runtime.
-struct Stage {
-  std::unique_ptr<state::RunLock> lock;
-  std::unique_ptr<state::PosixDisk> disk;
-  std::unique_ptr<state::PosixDisk> journal_disk;
-  std::unique_ptr<state::PosixDisk> quarantine;
-  std::unique_ptr<state::SqliteStore> store;
-  std::unique_ptr<Source> source;
-  std::unique_ptr<Targets> targets;
-  std::vector<std::unique_ptr<RunExport>> exports;
-  std::vector<move::TableSpec> tables;
-  std::unique_ptr<move::Move> move;
-};
-
-constexpr const char* kConfigRow = "config";
-
-// What `finish --state DIR` needs to find the target again, as the same identity; nothing secret.
-std::string config_row(const MoveConfig& config, const std::vector<move::TableSpec>& tables) {
-  json::array names;
-  for (const move::TableSpec& table : tables) names.push_back({{"source", table.source}, {"target", table.target}});
-  return json::serialize(json::object{{"source", config.source.whole()},
-                                      {"target", config.target.whole()},
-                                      {"guarded", config.dynamodb_target.guarded},
-                                      {"late_ms", config.dynamodb_target.late.value_or(base::Millis(-1)).count()},
-                                      {"tables", std::move(names)}});
-}
-
-Result<> read_config_row(const state::Rows& rows, MoveConfig& config) {
-  const auto row = rows.find(kConfigRow);
-  if (row == rows.end())
-    return fail(ErrorKind::Usage, "nothing was begun in this state folder; there is nothing to finish");
-  Result<json::value> value = base::parse_json(row->second);
-  if (!value) return fail(value.error());
-  try {
-    Result<Url> source = parse_url(std::string(value->at("source").as_string()));
-    Result<Url> target = parse_url(std::string(value->at("target").as_string()));
-    if (!source || !target) return fail(ErrorKind::Corrupt, "state: the config row holds no URL");
-    config.source = std::move(*source);
-    config.target = std::move(*target);
-    // States of earlier versions had no such targets.
-    if (const json::value* guarded = value->as_object().if_contains("guarded")) {
-      config.dynamodb_target.guarded = guarded->as_bool();
-      const base::Millis late(value->at("late_ms").as_int64());
-      if (!config.dynamodb_target.late && late >= base::Millis(0)) config.dynamodb_target.late = late;
-    }
-    config.tables.clear();
-    for (const json::value& each : value->at("tables").as_array()) {
-      move::TableSpec table;
-      table.source = std::string(each.at("source").as_string());
-      table.target = std::string(each.at("target").as_string());
-      config.tables.push_back(std::move(table));
-    }
-  } catch (const std::exception&) {
-    return fail(ErrorKind::Corrupt, "state: the config row is damaged");
-  }
-  return {};
-}
-
-// A file of items that the state knows nothing of: its writer died before it could tell the state, and will write it
-// anew.
-Task<Result<>> drop_stale_quarantine(Stage& stage) {
-  Result<state::Rows> rows = co_await stage.store->read("quarantine/");
-  if (!rows) co_return fail(rows.error());
-  Result<std::vector<std::string>> files = stage.quarantine->list();
-  if (!files) co_return fail(files.error());
-  for (const std::string& file : *files) {
-    if (!rows->empty() || !file.starts_with("quarantine-")) continue;
-    if (Result<> gone = stage.quarantine->remove(file); !gone) co_return gone;
-  }
-  co_return Result<>();
-}
-
-Task<Result<>> open_state(Context& context, Stage& stage) {
-  Result<std::unique_ptr<state::RunLock>> lock = state::RunLock::take(context.state_dir);
-  if (!lock) co_return fail(lock.error());
-  stage.lock = std::move(*lock);
-  Result<std::unique_ptr<state::PosixDisk>> disk = state::PosixDisk::open(context.state_dir + "/verify");
-  if (!disk) co_return fail(disk.error());
-  stage.disk = std::move(*disk);
-  disk = state::PosixDisk::open(context.state_dir + "/journal");
-  if (!disk) co_return fail(disk.error());
-  stage.journal_disk = std::move(*disk);
-  Result<std::unique_ptr<state::PosixDisk>> quarantine = state::PosixDisk::open(context.state_dir);
-  if (!quarantine) co_return fail(quarantine.error());
-  stage.quarantine = std::move(*quarantine);
-  // Made closed to others before anything is written; what SQLite puts beside it takes its mode.
-  const std::string path = context.state_dir + "/state.db";
-  if (const int made = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600); made >= 0) ::close(made);
-  Result<std::unique_ptr<state::SqliteStore>> store = co_await state::SqliteStore::open(context.state_worker, path);
-  if (!store) co_return fail(store.error());
-  stage.store = std::move(*store);
-  co_return co_await drop_stale_quarantine(stage);
-}
-
 // Where the back-fill is by export: one for each table.
 Task<Result<>> set_exports(Context& context, Stage& stage, base::Rng& rng) {
   const Command& command = context.command;
@@ -163,10 +68,10 @@ Task<Result<>> set_exports(Context& context, Stage& stage, base::Rng& rng) {
   std::vector<state::Put> forgotten;
   for (move::TableSpec& table : stage.tables) {
     forgotten.push_back({"export/" + table.source, std::nullopt});
-    stage.exports.push_back(std::make_unique<RunExport>(
+    stage.files.push_back(std::make_unique<RunExport>(
         table.source, context.config.source, context.config.exports, wanted, context.state_dir,
         RunExport::Seams{context.executor, context.clock, context.log, *stage.store, context.reporter}, rng.fork()));
-    table.files = stage.exports.back().get();
+    table.files = stage.files.back().get();
   }
   // A new era is not filled from the export of the one before.
   if (!command.new_backfill) co_return Result<>();
@@ -179,9 +84,8 @@ Task<Result<>> set_stage(Context& context, Stage& stage, base::Rng& rng, move::J
   }
   if (Result<> opened = co_await open_state(context, stage); !opened) co_return opened;
   if (job == move::Job::Finish) {
-    Result<state::Rows> rows = co_await stage.store->read(kConfigRow);
-    if (!rows) co_return fail(rows.error());
-    if (Result<> read = read_config_row(*rows, context.config); !read) co_return read;
+    if (Result<> read = co_await read_config(context.config, stage); !read) co_return read;
+    if (context.config.source.scheme != Scheme::DynamoDb) co_return Result<>();
   }
   if (job == move::Job::Run && context.config.target.scheme == Scheme::File) {
     co_return fail(ErrorKind::Usage, "run: a file cannot take changes; use `scan` for a file, or a sqlite: target");
@@ -207,21 +111,23 @@ Task<Result<>> set_stage(Context& context, Stage& stage, base::Rng& rng, move::J
 
 Task<Result<>> drive(Context& context, Stage& stage, base::Rng& rng, move::Job job, Ending& ending) {
   if (Result<> set = co_await set_stage(context, stage, rng, job); !set) co_return set;
+  if (!stage.source) co_return co_await finish_load(context, stage, rng);
   ending.tables = stage.tables.size();
   Result<move::Options> options = options_of(context, stage.source->is_aws(), stage.tables.size());
   if (!options) co_return fail(options.error());
   if (job != move::Job::Finish) {
-    std::vector<state::Put> puts{{kConfigRow, config_row(context.config, stage.tables)}};
-    if (Result<> kept = co_await stage.store->commit(std::move(puts), {}); !kept) co_return kept;
+    if (Result<> kept = co_await keep_config(context.config, stage); !kept) co_return kept;
   }
   move::Seams seams{context.clock,        context.log,     stage.source->dynamodb(), stage.source->streams(),
                     *stage.store,         *stage.disk,     *stage.journal_disk,      *stage.quarantine,
                     context.state_worker, context.reporter};
   Targets& targets = *stage.targets;
-  stage.move = std::make_unique<move::Move>(
+  auto move = std::make_unique<move::Move>(
       job == move::Job::Finish ? std::string() : urls_of(context.config, *stage.source, *stage.targets),
       random_run_id(), stage.tables, *options, seams,
       [&targets](const move::TableSpec& table) { return targets.make(table); }, rng.fork());
+  move::Move& moving = *move;
+  stage.work = std::move(move);
   if (job == move::Job::Copy && context.command.name == "copy") {
     context.reporter.notice(
         "",
@@ -229,10 +135,10 @@ Task<Result<>> drive(Context& context, Stage& stage, base::Rng& rng, move::Job j
         "table that is written to");
   }
   base::TaskGroup group(context.executor);
-  group.start(context.reporter.tick(*stage.move));
-  group.start(serve_control(context, *stage.move));
-  if (job == move::Job::Run && !context.config.admin_listen.empty()) group.start(serve_admin(context, *stage.move));
-  co_return co_await group.run_beside(stage.move->run(job));
+  group.start(context.reporter.tick(moving));
+  group.start(serve_control(context, moving));
+  if (job == move::Job::Run && !context.config.admin_listen.empty()) group.start(serve_admin(context, moving));
+  co_return co_await group.run_beside(moving.run(job));
 }
 
 // Whether the state of a `scan` has done its work: a complete file needs no memory of how it came to be, and the next
@@ -254,9 +160,9 @@ Task<Ending> run_move(Context context, move::Job job) {
   base::TaskGroup group(context.executor);
   group.start(stop_by_signal(context));
   ending.result = co_await group.run_beside(drive(context, *stage, rng, job, ending));
-  if (stage->move) {
-    context.reporter.progress(*stage->move);
-    ending.results = stage->move->results();
+  if (stage->work) {
+    context.reporter.progress(*stage->work);
+    ending.results = stage->work->results();
   }
   if (stage->lock && is_spent(context, ending)) {
     stage.reset();

@@ -71,9 +71,9 @@ const std::vector<Metric>& metrics() {
 
 }  // namespace
 
-std::string metrics_page(const move::Move& move) {
+std::string metrics_page(const move::Work& work) {
   std::string page;
-  const auto snapshots = move.snapshots();
+  const auto snapshots = work.snapshots();
   for (const Metric& metric : metrics()) {
     page += fmt::format("# HELP {} {}\n# TYPE {} {}\n", metric.name, metric.help, metric.name, metric.type);
     for (const auto& [table, snapshot] : snapshots) {
@@ -83,9 +83,9 @@ std::string metrics_page(const move::Move& move) {
   return page;
 }
 
-json::object status_of(const move::Move& move) {
+json::object status_of(const move::Work& work) {
   json::array tables;
-  for (const auto& [table, at] : move.snapshots()) {
+  for (const auto& [table, at] : work.snapshots()) {
     tables.push_back(json::object{{"table", table},
                                   {"phase", move::name_of(at.phase)},
                                   {"items", at.items},

@@ -4,14 +4,14 @@
 #include <string>
 
 #include "base/json.h"
-#include "move/move.h"
+#include "move/work.h"
 
 namespace moveout::app {
 
 // Prometheus text format 0.0.4 (docs/metrics.md).
-std::string metrics_page(const move::Move& move);
+std::string metrics_page(const move::Work& work);
 // {"tables":[{"table":…,"phase":…,"items":…,…}]}
-base::json::object status_of(const move::Move& move);
+base::json::object status_of(const move::Work& work);
 // The same for a move no process runs: from what the state holds.
 base::Task<base::Result<base::json::object>> status_of(state::Store& store);
 // A status for a person.

@@ -50,25 +50,23 @@ bool wants_json(int argc, const char* const* argv) {
 
 bool to_stdout(const Command& command) { return command.to == "-" || command.to == "file:-"; }
 
-Result<> check_scan(Command& command) {
-  std::string_view path = command.to;
+// What a file is written as: as it is told, else by its name.
+std::string format_of(const Command& command, const Url& target) {
+  if (!command.format.empty()) return command.format;
+  if (!target.option("format").empty()) return target.option("format");
+  std::string_view path = target.path;
   for (std::string_view packed : {".gz", ".zst"}) {
     if (path.ends_with(packed)) path.remove_suffix(packed.size());
   }
-  if (command.format == "aws" || (command.format.empty() && path.ends_with(".json"))) {
-    return fail(ErrorKind::Usage,
-                "scan: the format of `aws dynamodb scan` (.json, --format aws) is not served by this version; "
-                "write JSON lines: a name that ends in .jsonl, or --format lines");
-  }
-  return {};
+  return path.ends_with(".json") ? "aws" : "lines";
 }
 
 // The move a command speaks of; an empty one for commands that name a state only.
 Result<MoveConfig> config_of(Command& command) {
   if (!command.move_yaml.empty()) return read_move_yaml(command.move_yaml, command.settings);
   if (command.from.empty() || command.name.starts_with("export-")) return MoveConfig();
+  if (command.name == "load") return config_of_load(command.from, command.to, command.table, command.settings);
   if (command.name == "scan") {
-    if (Result<> fits = check_scan(command); !fits) return fail(fits.error());
     // What `columns` would choose is of no use to a file.
     command.settings.push_back("tables.0.columns=none");
   }
@@ -76,6 +74,7 @@ Result<MoveConfig> config_of(Command& command) {
   if (config && command.name == "scan" && config->target.scheme != Scheme::File) {
     return fail(ErrorKind::Usage, "scan: --to is a file, or - for stdout; use `copy` for a database");
   }
+  if (config && command.name == "scan") config->target.options["format"] = format_of(command, config->target);
   return config;
 }
 
@@ -110,6 +109,7 @@ Task<Ending> dispatch(Context context) {
   if (name == "run") return run_move(std::move(context), move::Job::Run);
   if (name == "copy" || name == "scan") return run_move(std::move(context), move::Job::Copy);
   if (name == "finish") return run_move(std::move(context), move::Job::Finish);
+  if (name == "load") return run_load(std::move(context));
   if (name == "verify") return run_verify(std::move(context));
   if (name == "status") return run_status(std::move(context));
   if (name.starts_with("export-")) return run_export(std::move(context));
@@ -179,7 +179,7 @@ int run_program(int argc, const char* const* argv) {
     return 0;
   }
   if (command->name == "version") {
-    std::printf("moveout %s\nsources: dynamodb; targets: sqlite, file\n", kVersion);
+    std::printf("moveout %s\nsources: dynamodb, file; targets: sqlite, dynamodb, file\n", kVersion);
     return 0;
   }
   return run_command(*command, output);

@@ -210,8 +210,8 @@ double Reporter::rate_of(const std::string& table, const move::Snapshot& at, bas
   return rate.per_second;
 }
 
-void Reporter::progress(const move::Move& move) {
-  const auto snapshots = move.snapshots();
+void Reporter::progress(const move::Work& work) {
+  const auto snapshots = work.snapshots();
   for (const auto& [table, at] : snapshots) {
     emit({{"event", "progress"},
           {"table", table},
@@ -246,10 +246,10 @@ void Reporter::show(const std::vector<std::pair<std::string, move::Snapshot>>& s
   }
 }
 
-Task<Result<>> Reporter::tick(const move::Move& move) {
+Task<Result<>> Reporter::tick(const move::Work& work) {
   for (;;) {
     co_await clock_.sleep_for(std::chrono::seconds(1));
-    progress(move);
+    progress(work);
   }
 }
 

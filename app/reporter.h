@@ -14,7 +14,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/task.h"
-#include "move/move.h"
+#include "move/work.h"
 
 namespace moveout::app {
 
@@ -50,8 +50,8 @@ class Reporter final : public move::Events {
   void notice(const std::string& table, const std::string& text) override;
 
   // Progress until cancelled: JSON and terminal every second, a log line every 10 s otherwise.
-  base::Task<base::Result<>> tick(const move::Move& move);
-  void progress(const move::Move& move);
+  base::Task<base::Result<>> tick(const move::Work& work);
+  void progress(const move::Work& work);
   // The progress line of a terminal, or of the log every ten seconds; nothing with --json.
   void show(const std::vector<std::pair<std::string, move::Snapshot>>& snapshots);
   void error(const base::Error& error);

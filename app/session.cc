@@ -107,8 +107,10 @@ Targets::Targets(Url url, std::unique_ptr<TargetApi> api, base::Worker& worker, 
 
 std::unique_ptr<target::Target> Targets::make(const move::TableSpec&) {
   if (url_.scheme == Scheme::File) {
-    return target::file::make_target(target::file::Options{.path = url_.path, .clock = &clock_}, worker_, executor_,
-                                     log_);
+    const bool aws = url_.option("format") == "aws";
+    const auto shape = aws ? target::file::Shape::Aws : target::file::Shape::Lines;
+    return target::file::make_target(target::file::Options{.path = url_.path, .shape = shape, .clock = &clock_},
+                                     worker_, executor_, log_);
   }
   if (url_.scheme == Scheme::DynamoDb) return api_->make(clock_, log_);
   MOVEOUT_ASSERT(url_.scheme == Scheme::Sqlite);
@@ -118,6 +120,11 @@ std::unique_ptr<target::Target> Targets::make(const move::TableSpec&) {
     database_ = target::sqlite::Database::make(std::move(options), worker_, executor_, log_);
   }
   return target::sqlite::make_target(database_);
+}
+
+Result<> check_target_name(Scheme target, const std::string& name) {
+  if (target == Scheme::DynamoDb) return check_dynamodb_name(name);
+  return schema::check_table_name(name, schema::Dialect::Sqlite);
 }
 
 Task<Result<std::vector<move::TableSpec>>> expand_tables(aws::DynamoDb& source, std::vector<move::TableSpec> tables,
@@ -154,9 +161,7 @@ Task<Result<std::vector<move::TableSpec>>> expand_tables(aws::DynamoDb& source, 
       continue;
     }
     const bool dynamodb = target == Scheme::DynamoDb;
-    const Result<> fits =
-        dynamodb ? check_dynamodb_name(spec.target) : schema::check_table_name(spec.target, schema::Dialect::Sqlite);
-    if (!fits) co_return fail(fits.error());
+    if (const Result<> fits = check_target_name(target, spec.target); !fits) co_return fail(fits.error());
     const auto [other, fresh] = taken.emplace(dynamodb ? spec.target : folded(spec.target), spec.source);
     if (!fresh) {
       co_return fail(ErrorKind::Usage,

@@ -86,6 +86,9 @@ class Targets {
   std::shared_ptr<target::sqlite::Database> database_;
 };
 
+// Usage for a name that a target of this scheme cannot have.
+base::Result<> check_target_name(Scheme target, const std::string& name);
+
 // Globs become names by the source's tables; names are checked against the target. Usage for a glob that matches
 // nothing and for two tables that would meet in one.
 base::Task<base::Result<std::vector<move::TableSpec>>> expand_tables(aws::DynamoDb& source,

@@ -250,11 +250,13 @@ Result<Url> parse_url(std::string_view text) {
     if (!percent_decode(rest, url.path)) return wrong(text, "bad %-escape in the path");
     if (url.path.empty()) return wrong(text, "no path; expected " + std::string(scheme) + ":FILE");
     const std::set<std::string_view> allowed =
-        url.scheme == Scheme::Sqlite ? std::set<std::string_view>{"table"} : std::set<std::string_view>{};
+        url.scheme == Scheme::Sqlite ? std::set<std::string_view>{"table"} : std::set<std::string_view>{"format"};
     Result<std::map<std::string, std::string>> options = parse_options(text, query, allowed);
     if (!options) return base::fail(options.error());
     url.options = std::move(*options);
     url.table = url.option("table");
+    const std::string format = url.option("format");
+    if (!format.empty() && format != "aws" && format != "lines") return wrong(text, "format is aws or lines");
     return url;
   }
   if (known_later(scheme)) return wrong(text, "this version cannot serve " + std::string(scheme) + ":// yet");

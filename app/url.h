@@ -20,7 +20,7 @@ struct Url {
   std::string path;         // sqlite and file; "-" is stdout; s3: the prefix, without / around it; export: the ARN
   std::string bucket = {};  // s3
   // dynamodb: endpoint, region, tls, and who we are there: profile, role_arn, external_id, session_name; sqlite: table;
-  // s3: as dynamodb, requester_pays, style; export: as dynamodb, of the table's account
+  // file: format; s3: as dynamodb, requester_pays, style; export: as dynamodb, of the table's account
   std::map<std::string, std::string> options;
 
   std::string option(const std::string& name) const;

@@ -1,8 +1,7 @@
 // A DynamoDB that costs the tool under test nothing to wait for: a table of distinct items, made as they are asked for,
-// served by segments in 1 MB pages with checksums. Written tables are counted by distinct keys (GET /written), not
-// kept (not with --order hash). usage: synthetic_dynamodb --items N --shape small|medium|wide [--order number|hash]
-// [--latency-ms N] [--throttle PERCENT] [--error PERCENT] [--unprocessed PERCENT] [--certificate PEM-FILE --key
-// PEM-FILE] [--signatures checked]
+// served by segments in 1 MB pages with checksums. Written tables are counted by distinct keys (operation Written), not
+// kept. usage: synthetic_dynamodb --items N --shape small|medium|wide [--latency-ms N] [--throttle PERCENT] [--error
+// PERCENT] [--unprocessed PERCENT] [--certificate PEM-FILE --key PEM-FILE]
 #include <fmt/format.h>
 #include <zlib.h>
 
@@ -12,8 +11,6 @@
 #include <fstream>
 #include <iterator>
 #include <map>
-#include <memory>
-#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -23,7 +20,6 @@
 #include "net/http_server.h"
 #include "net/runtime.h"
 #include "net/system_clock.h"
-#include "sigv4/verify.h"
 
 using namespace moveout;
 namespace json = base::json;
@@ -34,13 +30,10 @@ struct Table {
   std::string name = "bench";
   std::int64_t items = 1000000;
   std::string shape = "small";
-  bool hashed = false;  // names of partition keys in the order of their hashes, as DynamoDB's scan has them
   std::int64_t latency_ms = 0;
   // Of the writes, in percent of the requests: refused; answered by an error, every second one after it was done; done
   // in part.
   std::uint64_t throttle = 0, error = 0, unprocessed = 0;
-
-  std::unique_ptr<sigv4::Verifier> verifier;  // nothing: any request is good
 
   std::set<std::string> made;  // other tables
   std::vector<bool> written;   // by number
@@ -60,12 +53,11 @@ std::uint64_t mixed(std::uint64_t n) {
 // with 72.
 void append_item(std::string& out, const Table& table, std::int64_t n) {
   const std::uint64_t x = mixed(static_cast<std::uint64_t>(n));
-  const std::string name = table.hashed ? fmt::format("{:012x}", mixed(x) >> 16) : fmt::format("{:012}", n);
   fmt::format_to(
       std::back_inserter(out),
-      R"({{"pk":{{"S":"user#{}"}},"sk":{{"N":"{}"}},"name":{{"S":"name-{:016x}"}},"amount":{{"N":"{}.{:02}"}},)"
+      R"({{"pk":{{"S":"user#{:012}"}},"sk":{{"N":"{}"}},"name":{{"S":"name-{:016x}"}},"amount":{{"N":"{}.{:02}"}},)"
       R"("active":{{"BOOL":{}}},"city":{{"S":"city-{:06}"}})",
-      name, table.hashed ? n : n % 1000, x, x % 100000, x % 100, x % 2 ? "true" : "false", x % 999999);
+      n, n % 1000, x, x % 100000, x % 100, x % 2 ? "true" : "false", x % 999999);
   if (table.shape == "medium") {
     fmt::format_to(
         std::back_inserter(out),
@@ -100,12 +92,7 @@ http::Response scan(const Table& table, const json::object& request) {
   std::int64_t next = segment;
   if (const json::value* start = request.if_contains("ExclusiveStartKey")) {
     const auto& pk = start->at("pk").at("S").as_string();
-    const auto& sk = start->at("sk").at("N").as_string();
-    if (table.hashed) {
-      std::from_chars(sk.data(), sk.data() + sk.size(), next);
-    } else {
-      std::from_chars(pk.data() + std::strlen("user#"), pk.data() + pk.size(), next);
-    }
+    std::from_chars(pk.data() + std::strlen("user#"), pk.data() + pk.size(), next);
     next += total;
   }
   std::string body = "{\"Items\":[";
@@ -122,7 +109,7 @@ http::Response scan(const Table& table, const json::object& request) {
                  count, count, table.name, consumed);
   if (next < table.items && last >= 0) {
     fmt::format_to(std::back_inserter(body), R"(,"LastEvaluatedKey":{{"pk":{{"S":"user#{:012}"}},"sk":{{"N":"{}"}}}})",
-                   last, table.hashed ? last : last % 1000);
+                   last, last % 1000);
   }
   body += '}';
   return answer(std::move(body));
@@ -213,15 +200,12 @@ std::string table_name(const json::object& body) {
 
 base::Task<http::Response> handle(Table& table, net::SystemClock& clock, http::Request request) {
   if (table.latency_ms > 0) co_await clock.sleep_for(base::Millis(table.latency_ms));
-  if (request.target == "/written") {
-    co_return answer(fmt::format(R"({{"Distinct":{},"Requests":{}}})", table.distinct, table.writes));
-  }
-  if (table.verifier && !table.verifier->verify(request, clock.now())) {
-    co_return answer(R"({"__type":"x#InvalidSignatureException","message":"the signature is not the request's"})", 400);
-  }
   const std::string_view header = request.headers.get("x-amz-target");
   const std::string operation(header.substr(header.rfind('.') + 1));
   if (operation == "BatchWriteItem" || operation == "PutItem") co_return write(table, operation, request.body);
+  if (operation == "Written") {
+    co_return answer(fmt::format(R"({{"Distinct":{},"Requests":{}}})", table.distinct, table.writes));
+  }
   base::Result<json::value> body = base::parse_json(request.body);
   if (!body || !body->is_object())
     co_return answer(R"({"__type":"x#SerializationException","message":"no JSON"})", 400);
@@ -261,19 +245,10 @@ int main(int argc, char** argv) {
   Table table;
   if (options.contains("--items")) table.items = std::stoll(options["--items"]);
   if (options.contains("--shape")) table.shape = options["--shape"];
-  table.hashed = options["--order"] == "hash";
   if (options.contains("--latency-ms")) table.latency_ms = std::stoll(options["--latency-ms"]);
   if (options.contains("--throttle")) table.throttle = std::stoull(options["--throttle"]);
   if (options.contains("--error")) table.error = std::stoull(options["--error"]);
   if (options.contains("--unprocessed")) table.unprocessed = std::stoull(options["--unprocessed"]);
-  if (options.contains("--signatures")) {
-    table.verifier = std::make_unique<sigv4::Verifier>(
-        sigv4::VerifyOptions{.region = "us-east-1", .service = "dynamodb"},
-        [](std::string_view id) -> std::optional<sigv4::Credentials> {
-          if (id != "a") return std::nullopt;
-          return sigv4::Credentials{.access_key_id = "a", .secret_access_key = "b", .session_token = {}, .expires = {}};
-        });
-  }
   table.written.resize(static_cast<std::size_t>(table.items));
   net::HttpServerOptions listen;
   if (options.contains("--port")) listen.port = static_cast<std::uint16_t>(std::stoi(options["--port"]));

@@ -7,13 +7,14 @@
 #include <vector>
 
 #include "move/table_move.h"
+#include "move/work.h"
 
 namespace moveout::move {
 
 enum class Job { Run, Copy, Finish };
 
 // Single executor. Constructed by app/ and by the simulator alike; cancelling run() stops it cleanly.
-class Move {
+class Move final : public Work {
  public:
   using MakeTarget = std::function<std::unique_ptr<target::Target>(const TableSpec& table)>;
 
@@ -21,13 +22,13 @@ class Move {
   // state is empty.
   Move(std::string urls, std::string fresh_run_id, std::vector<TableSpec> tables, Options options, Seams seams,
        MakeTarget make_target, base::Rng rng);
-  ~Move();
+  ~Move() override;
 
   // Takes the owner epoch, then moves every table; the first error stops all. Each table's result is told to Events.
   base::Task<base::Result<>> run(Job job);
-  std::vector<std::pair<std::string, Snapshot>> snapshots() const;
-  std::vector<TableResult> results() const;
-  void pause(bool on);
+  std::vector<std::pair<std::string, Snapshot>> snapshots() const override;
+  std::vector<TableResult> results() const override;
+  void pause(bool on) override;
 
  private:
   std::string urls_;

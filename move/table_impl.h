@@ -7,6 +7,7 @@
 #include "backfill/file_backfill.h"
 #include "backfill/scan_backfill.h"
 #include "move/adapters.h"
+#include "move/names.h"
 #include "move/ordered_flow.h"
 #include "move/positions.h"
 #include "move/table_move.h"
@@ -49,7 +50,6 @@ class TableMove::Impl {
   }
 
  private:
-  static std::string file_name(const std::string& table);
   void enter(Phase phase);
 
   base::Task<base::Result<>> open_source();

@@ -4,7 +4,6 @@
 
 #include "backfill/sweep.h"
 #include "base/mutant.h"
-#include "item/hash.h"
 #include "move/sample.h"
 #include "move/table_impl.h"
 
@@ -21,28 +20,7 @@ constexpr const char* kWaysOn =
     "to go on: run the same command with --new-backfill (it copies the table again as a new era; nothing stale can "
     "win)";
 
-// The checkpoints of one era that begin with `kind` ("segment/", "shard/"), without the era's prefix.
-std::map<std::string, std::string> checkpoints_of(const std::map<std::string, std::string>& all, const std::string& era,
-                                                  const std::string& kind) {
-  std::map<std::string, std::string> some;
-  for (auto it = all.lower_bound(era + kind); it != all.end() && it->first.starts_with(era + kind); ++it) {
-    some.emplace(it->first.substr(era.size()), it->second);
-  }
-  return some;
-}
-
 }  // namespace
-
-std::string TableMove::Impl::file_name(const std::string& table) {
-  // Table names are [a-zA-Z0-9_.-]{3,255}; an ARN's ':' and '/' must not become folders, and a file's name has 255
-  // bytes at most, with what is put around it.
-  constexpr std::size_t kBytesMax = 200;
-  std::string name = table.substr(0, kBytesMax);
-  for (char& c : name) {
-    if (c == '/' || c == ':') c = '_';
-  }
-  return name == table ? name : name + fmt::format("-{:016x}", item::hash_of(table, 0).high);
-}
 
 void TableMove::Impl::enter(Phase phase) {
   phase_ = phase;

@@ -3,9 +3,6 @@
 #include <doctest/doctest.h>
 #include <openssl/ssl.h>
 
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
-
 #include "base/task_group.h"
 #include "net/http_server.h"
 #include "net/test_peers.h"
@@ -26,14 +23,12 @@ base::Task<http::Response> echo(http::Request request) {
 
 // A TLS server for `name`, and a client that trusts `ca`.
 struct TlsSetup {
-  TlsSetup(const Identity& issuer, const std::string& name, const Identity& trusted, int days = 1,
-           base::Millis server_idle = base::Millis(60000))
+  TlsSetup(const Identity& issuer, const std::string& name, const Identity& trusted, int days = 1)
       : ca_file(trusted.certificate), client(runtime.executor(), {.ca_file = ca_file.path()}) {
     const Identity leaf = make_leaf(issuer, name, days);
     HttpServerOptions options;
     options.certificate = leaf.certificate;
     options.key = leaf.key;
-    options.idle_timeout = server_idle;
     auto listening = HttpServer::listen(runtime.executor(), options, echo);
     REQUIRE(listening);
     server = std::move(*listening);
@@ -75,23 +70,6 @@ TEST_CASE("over TLS bodies of every size arrive whole, on one connection") {
     CHECK(*answer->body == body);
   }
   CHECK(setup.client.counts().opened == 1);
-}
-
-TEST_CASE("over TLS a kept-alive connection that the server has closed is not used again") {
-  const Identity ca = make_ca();
-  TlsSetup setup(ca, "127.0.0.1", ca, 1, base::Millis(20));
-  for (int i = 0; i < 3; ++i) {
-    const Answer answer = send(setup.runtime, setup.client, post(setup.endpoint("127.0.0.1"), "body"));
-    REQUIRE(answer);
-    CHECK(*answer->body == "body");
-    // The server's close arrives.
-    REQUIRE(setup.runtime.run([]() -> base::Task<base::Result<>> {
-      boost::asio::steady_timer timer(co_await base::this_executor, std::chrono::milliseconds(200));
-      co_await timer.async_wait(boost::asio::use_awaitable);
-      co_return base::Result<>();
-    }()));
-  }
-  CHECK(setup.client.counts().opened == 3);
 }
 
 TEST_CASE("an address is checked against the certificate as an address") {

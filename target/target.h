@@ -112,6 +112,12 @@ class Target {
   // Unknown (never an Unavailable), with `until`. No request of a call is under way when it returns.
   virtual base::Task<base::Result<Outcomes>> apply(item::Batch batch, Checkpoints checkpoints) = 0;
 
+  // contract: the key of the table that stands under this name now; nothing where none does, or where it has no key of
+  // its own. Before open(); nothing is made.
+  virtual base::Task<base::Result<std::optional<item::KeySchema>>> key_of_table(std::string) {
+    co_return std::optional<item::KeySchema>();
+  }
+
   // contract: opens for reading only: nothing is made, no ownership is taken, no mark is needed. For `verify` beside a
   // run. NotFound when the table is not there.
   virtual base::Task<base::Result<Opened>> open_reader(Layout layout) = 0;

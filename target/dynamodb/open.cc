@@ -82,6 +82,13 @@ Task<Result<Opened>> TargetTable::open_reader(Layout layout) {
   co_return opened;
 }
 
+Task<Result<std::optional<item::KeySchema>>> TargetTable::key_of_table(std::string table) {
+  const Result<aws::TableDescription> there = co_await table_calls_.describe_table(std::move(table));
+  if (there) co_return there->key;
+  if (there.error().kind == ErrorKind::NotFound) co_return std::nullopt;
+  co_return fail(there.error());
+}
+
 Task<Result<>> TargetTable::adopt(aws::TableDescription table, bool resuming) {
   if (table.key != layout_.key) {
     co_return fail(resuming ? ErrorKind::TargetChanged : ErrorKind::Usage,

@@ -20,6 +20,7 @@ class TargetTable final : public Target {
   base::Task<base::Result<Opened>> open(std::string run_id, std::int64_t owner, Layout layout, Mode mode,
                                         bool resuming) override;
   base::Task<base::Result<Opened>> open_reader(Layout layout) override;
+  base::Task<base::Result<std::optional<item::KeySchema>>> key_of_table(std::string table) override;
   base::Task<base::Result<Outcomes>> apply(item::Batch batch, Checkpoints checkpoints) override;
   base::Task<base::Result<std::vector<std::optional<Stored>>>> read(std::vector<item::Key> keys) override;
   base::Task<base::Result<std::vector<std::optional<item::Version>>>> versions(std::vector<item::Key> keys) override;

@@ -18,7 +18,11 @@ constexpr base::Millis kSyncTime{1000};
 class FileTarget final : public Target {
  public:
   FileTarget(Options options, base::Worker& worker)
-      : path_(options.path), clock_(options.clock), worker_(worker), file_(std::move(options.path)) {}
+      : path_(options.path),
+        clock_(options.clock),
+        shape_(options.shape),
+        worker_(worker),
+        file_(std::move(options.path), options.shape) {}
 
   base::Task<base::Result<Opened>> open(std::string run_id, std::int64_t owner, Layout layout, Mode mode,
                                         bool resuming) override {
@@ -100,7 +104,7 @@ class FileTarget final : public Target {
     for (std::size_t i = 0; i < batch.size(); ++i) {
       const std::string_view image = batch[i].image;
       if (batch[i].is_delete()) return base::fail(ErrorKind::Usage, "file " + path_ + " takes no deletes");
-      if (image.find('\n') == std::string_view::npos) continue;
+      if (shape_ == Shape::Aws || image.find('\n') == std::string_view::npos) continue;
       if (auto item = item::parse_item(image)) {
         rewritten.emplace(i, item::to_json(*item));
       } else {
@@ -132,6 +136,7 @@ class FileTarget final : public Target {
 
   std::string path_;
   base::Clock* clock_;
+  Shape shape_;
   base::Worker& worker_;
   // The worker's alone.
   LineFile file_;

@@ -1,4 +1,5 @@
-// FileTarget: DynamoDB JSON lines ({"Item":{…}} a line) into a file or to stdout, plain, gzip or zstd by suffix.
+// FileTarget: DynamoDB JSON into a file or to stdout, as lines ({"Item":{…}} a line) or as the one JSON value that
+// `aws dynamodb scan` writes; plain, gzip or zstd by suffix.
 #pragma once
 
 #include <memory>
@@ -7,12 +8,14 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/worker.h"
+#include "target/file/line_file.h"
 #include "target/target.h"
 
 namespace moveout::target::file {
 
 struct Options {
-  std::string path;              // "-" for stdout; stdout, pipes and devices are not resumable
+  std::string path;  // "-" for stdout; stdout, pipes and devices are not resumable
+  Shape shape = Shape::Lines;
   base::Clock* clock = nullptr;  // with one, what was applied is durable within a second
 };
 

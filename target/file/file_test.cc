@@ -129,6 +129,41 @@ TEST_CASE("after a crash the file is cut to what its checkpoints stand for") {
   }
 }
 
+// apply, synced at 64 · crash · again: the count is of all, the comma is right, and the document ends once
+TEST_CASE("the document of the AWS CLI goes on after a crash, and an empty one is whole") {
+  World world;
+  const auto process = [&](file::Shape shape) {
+    boost::asio::io_context io;
+    return file::make_target({.path = world.path("t.json"), .shape = shape}, world.worker, io.get_executor(),
+                             world.log);
+  };
+  {
+    auto to = process(file::Shape::Aws);
+    REQUIRE(open(*to));
+    for (int n = 0; n < 70; ++n) REQUIRE(run_task(to->apply(batch(n, n + 1), {{"next", std::to_string(n + 1)}})));
+  }
+  CHECK(open(*process(file::Shape::Lines), true).error().kind == ErrorKind::Usage);
+  auto to = process(file::Shape::Aws);
+  REQUIRE(open(*to, true));
+  REQUIRE(run_task(to->apply(batch(64, 65), {})));
+  REQUIRE(run_task(to->seal()));
+  REQUIRE(run_task(to->seal()));
+  std::string wanted = "{\n    \"Items\": [";
+  for (int n = 0; n < 65; ++n) {
+    wanted += std::string(n > 0 ? "," : "") + "\n        {\n            \"id\": {\n                \"S\": \"" +
+              std::to_string(n) + "\"\n            }\n        }";
+  }
+  wanted += "\n    ],\n    \"Count\": 65,\n    \"ScannedCount\": 65,\n    \"ConsumedCapacity\": null\n}\n";
+  CHECK(content(world.path("t.json")) == wanted);
+  boost::asio::io_context io;
+  auto empty = file::make_target({.path = world.path("e.json"), .shape = file::Shape::Aws}, world.worker,
+                                 io.get_executor(), world.log);
+  REQUIRE(open(*empty));
+  REQUIRE(run_task(empty->seal()));
+  CHECK(content(world.path("e.json")) ==
+        "{\n    \"Items\": [],\n    \"Count\": 0,\n    \"ScannedCount\": 0,\n    \"ConsumedCapacity\": null\n}\n");
+}
+
 TEST_CASE("large and empty packed files unpack with other programs") {
   for (const auto& [name, command] : {std::pair("t.jsonl.gz", "gzip -dc "), std::pair("t.jsonl.zst", "zstd -qdc ")}) {
     World world;

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "base/json.h"
+#include "item/pretty.h"
 
 namespace moveout::target::file {
 namespace {
@@ -45,6 +46,8 @@ std::string text_of(const Sidecar& sidecar) {
   object["owner"] = sidecar.owner;
   object["length"] = sidecar.length;
   object["sealed"] = sidecar.sealed;
+  object["shape"] = sidecar.shape == Shape::Aws ? "aws" : "lines";
+  object["items"] = sidecar.items;
   object["checkpoints"] = std::move(checkpoints);
   return base::json::serialize(object) + "\n";
 }
@@ -69,7 +72,16 @@ std::optional<Sidecar> sidecar_of(const std::string& text) {
                   owner->as_int64(),
                   static_cast<std::uint64_t>(length->as_int64()),
                   sealed->as_bool(),
+                  Shape::Lines,
+                  0,
                   {}};
+  // Earlier versions wrote lines only, and did not count them.
+  if (const auto* shape = object.if_contains("shape"); shape && shape->is_string() && shape->as_string() == "aws") {
+    sidecar.shape = Shape::Aws;
+  }
+  if (const auto* items = object.if_contains("items"); items && items->is_int64()) {
+    sidecar.items = static_cast<std::uint64_t>(items->as_int64());
+  }
   for (const auto& [name, value] : checkpoints->as_object()) {
     if (!value.is_string()) return std::nullopt;
     sidecar.checkpoints.emplace(name, std::string(std::string_view(value.as_string())));
@@ -89,8 +101,8 @@ base::Result<> write_to(int fd, std::string_view bytes) {
 
 }  // namespace
 
-LineFile::LineFile(std::string path)
-    : path_(std::move(path)), sidecar_path_(path_ + ".moveout"), packing_(Packing::of(path_)) {}
+LineFile::LineFile(std::string path, Shape shape)
+    : path_(std::move(path)), shape_(shape), sidecar_path_(path_ + ".moveout"), packing_(Packing::of(path_)) {}
 
 LineFile::~LineFile() {
   if (fd_ > STDERR_FILENO) ::close(fd_);
@@ -105,7 +117,7 @@ base::Result<bool> LineFile::open(const std::string& run_id, std::int64_t owner,
   fd_ = -1;
   buffer_.clear();
   written_ = unsynced_ = 0;
-  sidecar_ = {run_id, owner, 0, false, {}};
+  sidecar_ = {run_id, owner, 0, false, shape_, 0, {}};
   struct stat status{};
   const bool there = path_ != "-" && ::stat(path_.c_str(), &status) == 0;
   resumable_ = path_ != "-" && (!there || S_ISREG(status.st_mode));
@@ -131,6 +143,9 @@ base::Result<bool> LineFile::open(const std::string& run_id, std::int64_t owner,
   if (*marked && sidecar_.run_id != run_id) {
     return base::fail(ErrorKind::Usage, "file " + path_ + " belongs to run " + sidecar_.run_id + ": name another");
   }
+  if (*marked && sidecar_.shape != shape_) {
+    return base::fail(ErrorKind::Usage, "file " + path_ + " was begun in the other --format: give that one again");
+  }
   if (*marked && sidecar_.owner > owner) {
     return base::fail(ErrorKind::RunLocked, "another process has taken over the run of " + path_);
   }
@@ -154,10 +169,23 @@ base::Result<bool> LineFile::open(const std::string& run_id, std::int64_t owner,
 
 void LineFile::add(std::string_view image) {
   const std::size_t before = buffer_.size();
-  buffer_ += R"({"Item":)";
-  buffer_ += image;
-  buffer_ += "}\n";
+  if (shape_ == Shape::Aws) {
+    buffer_ += sidecar_.items == 0 ? "{\n    \"Items\": [\n        " : ",\n        ";
+    item::append_pretty(buffer_, image, 2);
+  } else {
+    buffer_ += R"({"Item":)";
+    buffer_ += image;
+    buffer_ += "}\n";
+  }
+  ++sidecar_.items;
   unsynced_ += buffer_.size() - before;
+}
+
+void LineFile::end_document() {
+  buffer_ += sidecar_.items == 0 ? "{\n    \"Items\": []" : "\n    ]";
+  const std::string count = std::to_string(sidecar_.items);
+  buffer_ +=
+      ",\n    \"Count\": " + count + ",\n    \"ScannedCount\": " + count + ",\n    \"ConsumedCapacity\": null\n}\n";
 }
 
 base::Result<> LineFile::write_if_large() {
@@ -190,12 +218,16 @@ void LineFile::move_checkpoints(const Checkpoints& checkpoints) {
 }
 
 base::Result<> LineFile::sync(bool sealed) {
+  if (sealed && !sidecar_.sealed && shape_ == Shape::Aws) end_document();
   // A packed file of nothing is one empty member: no bytes at all would not unpack.
   if (!buffer_.empty() || (sealed && packing_ && written_ == 0)) {
     if (auto written = write_all(); !written) return written;
   }
   unsynced_ = 0;
-  if (!resumable_) return {};
+  if (!resumable_) {
+    sidecar_.sealed = sealed;
+    return {};
+  }
   if (::fdatasync(fd_) != 0) return base::fail(ErrorKind::DiskFull, error("cannot sync it").what);
   sidecar_.length = written_;
   sidecar_.sealed = sealed;

@@ -13,18 +13,23 @@
 
 namespace moveout::target::file {
 
+// Lines: {"Item":{…}} a line. Aws: {"Items": […], "Count": …}, laid out as Debian's awscli 2.9 does it.
+enum class Shape { Lines, Aws };
+
 // What the sidecar says: how much of the file counts, and what that stands for.
 struct Sidecar {
   std::string run_id;
   std::int64_t owner = 0;
   std::uint64_t length = 0;
   bool sealed = false;
+  Shape shape = Shape::Lines;
+  std::uint64_t items = 0;
   std::map<std::string, std::string> checkpoints;
 };
 
 class LineFile {
  public:
-  explicit LineFile(std::string path);
+  LineFile(std::string path, Shape shape);
   LineFile(const LineFile&) = delete;
   LineFile& operator=(const LineFile&) = delete;
   ~LineFile();
@@ -34,7 +39,7 @@ class LineFile {
   const Sidecar& sidecar() const { return sidecar_; }
   bool resumable() const { return resumable_; }
 
-  // Appends {"Item":…} and a line end; `image` holds no line end.
+  // Appends an item; for lines `image` holds no line end.
   void add(std::string_view image);
   // Writes what is buffered when it is worth a write. DiskFull: the file is cut at the next open().
   base::Result<> write_if_large();
@@ -45,6 +50,7 @@ class LineFile {
   base::Result<> remove_sidecar();
 
  private:
+  void end_document();
   base::Result<> write_all();
   base::Result<bool> read_sidecar();
   base::Result<> write_sidecar();
@@ -52,6 +58,7 @@ class LineFile {
   base::Error error(const std::string& what) const;
 
   std::string path_;
+  Shape shape_;
   std::string sidecar_path_;
   std::unique_ptr<Packing> packing_;
   std::string buffer_;

@@ -227,6 +227,19 @@ base::Task<base::Result<Opened>> FileDatabase::open_reader(Layout layout) {
   });
 }
 
+base::Task<base::Result<std::optional<item::KeySchema>>> FileDatabase::key_of_table(std::string table) {
+  co_return co_await worker_.call([&]() -> base::Result<std::optional<item::KeySchema>> {
+    if (auto connected = connect(Connection::Access::Read); !connected) {
+      if (connected.error().kind == ErrorKind::NotFound) return std::nullopt;
+      return base::fail(std::move(connected.error()));
+    }
+    auto key = Table(connection_, table).key_there();
+    // Opened for reading; whoever writes opens it anew.
+    connection_.close();
+    return key;
+  });
+}
+
 base::Task<base::Result<>> FileDatabase::seal(std::string table) {
   co_return co_await worker_.call([&]() -> base::Result<> {
     return transact(table, "cannot seal", [](Table& of) {

@@ -23,6 +23,7 @@ class FileDatabase final : public Database {
   base::Task<base::Result<Opened>> open(std::string run_id, std::int64_t owner, Layout layout, Mode mode,
                                         bool resuming);
   base::Task<base::Result<Opened>> open_reader(Layout layout);
+  base::Task<base::Result<std::optional<item::KeySchema>>> key_of_table(std::string table);
   base::Task<base::Result<Outcomes>> apply(std::string table, item::Batch batch, Checkpoints checkpoints);
   base::Task<base::Result<>> seal(std::string table);
   base::Task<base::Result<>> finish(std::string table);

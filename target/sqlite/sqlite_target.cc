@@ -20,6 +20,9 @@ class SqliteTarget final : public Target {
     table_ = layout.table;
     return database_->open_reader(std::move(layout));
   }
+  base::Task<base::Result<std::optional<item::KeySchema>>> key_of_table(std::string table) override {
+    return database_->key_of_table(std::move(table));
+  }
   base::Task<base::Result<std::optional<std::string>>> checkpoint(std::string name) override {
     return database_->look<std::optional<std::string>>(
         table_, [name = std::move(name)](Table& table) { return table.checkpoint(name); });

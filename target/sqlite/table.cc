@@ -171,6 +171,53 @@ base::Result<schema::Columns> Table::columns_there(const item::KeySchema& key) {
   return columns;
 }
 
+base::Result<std::optional<item::KeySchema>> Table::key_there() {
+  auto row = connection_.prepare("SELECT name, type FROM pragma_table_xinfo(?1) WHERE pk > 0 ORDER BY pk");
+  if (!row) return base::fail(std::move(row.error()));
+  row->bind_text(1, name_);
+  auto keys = key_attributes(*row);
+  if (!keys || !keys->empty()) return key_schema(std::move(keys));
+  auto indexed = connection_.prepare(
+      "SELECT x.name, x.type FROM pragma_index_info(?2) i JOIN pragma_table_xinfo(?1) x ON x.cid = i.cid ORDER BY "
+      "i.seqno");
+  if (!indexed) return base::fail(std::move(indexed.error()));
+  indexed->bind_text(1, name_);
+  const std::string index = "_moveout_key_" + name_;
+  indexed->bind_text(2, index);
+  return key_schema(key_attributes(*indexed));
+}
+
+// Name and declared type of each row.
+base::Result<std::vector<item::KeyAttribute>> Table::key_attributes(Statement& row) {
+  std::vector<item::KeyAttribute> keys;
+  int code;
+  while ((code = row.step()) == SQLITE_ROW) {
+    const std::optional<item::Type> type = type_of_declared(row.bytes(1));
+    if (!type || *type == item::Type::Bool) {
+      return base::fail(ErrorKind::Usage,
+                        "table \"" + name_ + "\": its key column \"" + std::string(row.bytes(0)) +
+                            "\" is of a type that no DynamoDB key has: choose another table (?table=)");
+    }
+    const item::KeyType as_key = *type == item::Type::S   ? item::KeyType::S
+                                 : *type == item::Type::N ? item::KeyType::N
+                                                          : item::KeyType::B;
+    keys.push_back({std::string(row.bytes(0)), as_key});
+  }
+  if (code != SQLITE_DONE) return base::fail(connection_.error(code, "cannot read the table's key"));
+  return keys;
+}
+
+base::Result<std::optional<item::KeySchema>> Table::key_schema(base::Result<std::vector<item::KeyAttribute>> keys) {
+  if (!keys) return base::fail(std::move(keys.error()));
+  if (keys->empty()) return std::nullopt;
+  if (keys->size() > 2) {
+    return base::fail(ErrorKind::Usage, "table \"" + name_ + "\": its key has more than two columns");
+  }
+  item::KeySchema key{(*keys)[0], std::nullopt};
+  if (keys->size() == 2) key.sort = (*keys)[1];
+  return key;
+}
+
 base::Result<bool> Table::key_enforced() {
   const std::vector<schema::Column> keys = keys_of(mapper_->columns());
   auto unique = connection_.prepare("SELECT name FROM pragma_index_list(?1) WHERE \"unique\" AND NOT partial");

@@ -28,6 +28,9 @@ class Table {
   // By open() or open_reader(), the last of which did not fail.
   bool is_open() const { return mapper_.has_value(); }
 
+  // The key that the table of this name has now: its primary key, or moveout's unique index. Nothing without a table,
+  // or where its key is not one that DynamoDB has.
+  base::Result<std::optional<item::KeySchema>> key_there();
   // Why this run may not open the table, before anything is written.
   base::Result<> check(const std::string& run_id, std::int64_t owner, const Layout& layout, bool resuming);
   // Inside a transaction: the same check, then makes or adopts table and marks, and takes ownership.
@@ -85,6 +88,8 @@ class Table {
                              const item::KeySchema& key);
   base::Result<schema::Columns> columns_there(const item::KeySchema& key);
   base::Result<bool> key_enforced();
+  base::Result<std::vector<item::KeyAttribute>> key_attributes(Statement& row);
+  base::Result<std::optional<item::KeySchema>> key_schema(base::Result<std::vector<item::KeyAttribute>> keys);
   base::Result<> make(const Layout& layout, Mode mode);
   base::Result<> learn(const Marks& marks);
   base::Result<Checkpoints> checkpoints();
