@@ -9,10 +9,7 @@
 #include "app/listeners.h"
 #include "app/session.h"
 #include "base/task_group.h"
-#include "item/hash.h"
-#include "move/adapters.h"
-#include "move/positions.h"
-#include "verify/verifier.h"
+#include "move/verification.h"
 
 namespace moveout::app {
 
@@ -23,10 +20,6 @@ using base::Result;
 using base::Task;
 
 namespace {
-
-// A busy shard's records tell that an instant has passed by times floored to a minute at worst (DynamoDB Local), a
-// quiet one's by a tip of 30 s (AWS); to this come a listing of shards and the run's next note.
-constexpr base::Millis kPatience{90000};
 
 json::object figures(const verify::Report& report) {
   return {{"matched", report.matched},        {"missing", report.missing}, {"extra", report.extra},
@@ -47,7 +40,7 @@ struct Totals {
     sum.hot += report.hot;
     sum.expired += report.expired;
     sum.quarantined += report.quarantined;
-    too_hot |= report.hot > std::max<std::uint64_t>(10, report.matched / 1000);
+    too_hot |= move::too_hot(report);
     move::TableResult result;
     result.table = table;
     result.phase = move::Phase::Verify;
@@ -56,13 +49,13 @@ struct Totals {
   }
 };
 
-Task<Result<>> tick(Context& context, std::string table, std::int64_t total, const verify::Verifier& verifier) {
+Task<Result<>> tick(Context& context, std::string table, const move::Verification& verification) {
   move::Snapshot shown;
   shown.phase = move::Phase::Verify;
-  shown.total_items = static_cast<std::uint64_t>(total);
+  shown.total_items = static_cast<std::uint64_t>(verification.total_items());
   for (;;) {
     co_await context.clock.sleep_for(std::chrono::seconds(1));
-    const verify::VerifyProgress at = verifier.progress();
+    const verify::VerifyProgress at = verification.progress();
     context.reporter.emit({{"event", "progress"},
                            {"table", table},
                            {"stage", "verify"},
@@ -128,40 +121,14 @@ Task<RunState> look_for_run(Context& context, std::string urls) {
   co_return run;
 }
 
-// What the run has set aside of one table. A table that was dropped and made again is another one.
-class Quarantined {
- public:
-  Quarantined(state::Store& store, const std::string& table) : poison_(store, table), state_(store, {}, table) {}
-  // Null where nothing is known.
-  Task<Result<verify::SetAside*>> of(const aws::TableDescription& table) {
-    if (Result<> loaded = co_await state_.load(); !loaded) co_return fail(loaded.error());
-    const std::optional<move::SourceIdentity>& source = state_.source();
-    if (!source || source->arn != table.arn || source->id != table.id) co_return nullptr;
-    co_return &keys_;
-  }
-
- private:
-  state::PoisonStore poison_;
-  move::TableState state_;
-  move::PoisonKeys keys_{poison_, move::PoisonKeys::Of::Beside};
-};
-
-// The file as it is now: another one of the same name is another target.
-std::string file_of(const std::string& path) {
+// The file as it is now: another one of the same name is another target. Or the server.
+std::string place_of(const Url& target, const Targets& targets) {
+  if (target.scheme == Scheme::DynamoDb) return fmt::format("{} {}", target.identity(), targets.place());
+  const std::string& path = target.path;
   struct ::stat file{};
   if (::stat(path.c_str(), &file) != 0) return path;
   return fmt::format("{} {}:{}", path, file.st_dev, file.st_ino);
 }
-
-// One table's verification and what it stands on.
-struct OneTable {
-  explicit OneTable(std::string t) : table(std::move(t)) {}
-  std::string table;
-  std::unique_ptr<target::Target> target;
-  std::optional<move::RunWatermark> watermark;
-  std::optional<Quarantined> quarantined;
-  std::optional<verify::Verifier> verifier;
-};
 
 // All of it outlives the work, so that what was done until a stop can be kept.
 struct Stage {
@@ -170,71 +137,43 @@ struct Stage {
   std::unique_ptr<state::PosixDisk> disk;
   std::unique_ptr<Targets> targets;
   RunState run;
-  std::unique_ptr<OneTable> one;  // the table that is being verified
+  std::string table;                                 // that is being verified
+  std::unique_ptr<move::Verification> verification;  // of it
 };
 
-Task<Result<>> open_table(Context& context, Stage& stage, const move::TableSpec& spec, base::Rng& rng,
-                          std::int64_t& items) {
-  OneTable& one = *stage.one;
-  one.target = stage.targets->make(spec);
-  Result<aws::TableDescription> described = co_await stage.source->dynamodb().describe_table(spec.source);
-  if (!described) co_return fail(described.error());
-  items = described->item_count;
-  Result<target::Opened> opened = co_await one.target->open_reader(target::Layout{spec.target, described->key, ""});
-  if (!opened) co_return fail(opened.error());
-  verify::Config config;
-  config.table = spec.source;
-  config.key = described->key;
-  config.max_rcu = context.command.max_rcu >= 0 ? context.command.max_rcu : spec.max_rcu;
-  config.seed = rng.next();
-  config.patience = kPatience;
-  config.sides = fmt::format("{} {} {} {} -> {} {}", stage.source->endpoint(), described->arn, described->id,
-                             base::micros_of(described->created), file_of(context.config.target.path), spec.target);
-  // A table of SQLite may have any name; this one is of files.
-  config.name = fmt::format("command-{:016x}", item::hash_of(spec.target, 0).high);
-  one.watermark.emplace(*one.target, context.clock, context.log, spec.source,
-                        described->stream_enabled ? described->stream_arn : "");
-  co_await one.watermark->look();
-  if (one.watermark->knows()) context.log.info("verify.beside_a_run", {{"table", spec.source}});
-  if (stage.run.store) {
-    Result<verify::SetAside*> known = co_await one.quarantined.emplace(*stage.run.store, spec.source).of(*described);
-    if (!known) co_return fail(known.error());
-    config.set_aside = *known;
-  }
-  one.verifier.emplace(std::move(config), stage.source->dynamodb(), *one.target, *one.watermark, *stage.disk,
-                       context.state_worker, context.clock, rng.fork(), context.log);
-  co_return Result<>();
-}
-
 Task<Result<>> verify_table(Context& context, Stage& stage, move::TableSpec spec, base::Rng& rng, Totals& totals) {
-  context.reporter.phase(spec.source, move::Phase::Verify);
-  stage.one = std::make_unique<OneTable>(spec.source);
-  std::int64_t items = 0;
-  if (Result<> opened = co_await open_table(context, stage, spec, rng, items); !opened) co_return opened;
+  stage.table = spec.source;
+  context.reporter.phase(stage.table, move::Phase::Verify);
+  if (context.command.max_rcu >= 0) spec.max_rcu = context.command.max_rcu;
+  std::unique_ptr<target::Target> target = stage.targets->make(spec);
+  move::VerifySpec wanted{std::move(spec), stage.source->endpoint(), place_of(context.config.target, *stage.targets)};
+  if (stage.source->is_aws()) wanted.difference_wait = move::Options().difference_wait;
+  move::VerifySeams seams{context.clock, context.log,          stage.source->dynamodb(),
+                          *stage.disk,   context.state_worker, stage.run.store.get()};
+  stage.verification = std::make_unique<move::Verification>(std::move(wanted), seams, std::move(target), rng.fork());
+  if (Result<> opened = co_await stage.verification->open(); !opened) co_return opened;
   verify::Report report;
   base::TaskGroup group(context.executor);
-  group.start(tick(context, spec.source, items, *stage.one->verifier));
-  const auto run = [](verify::Verifier& each, verify::Report& out) -> Task<Result<>> {
+  group.start(tick(context, stage.table, *stage.verification));
+  const auto run = [](move::Verification& each, verify::Report& out) -> Task<Result<>> {
     Result<verify::Report> found = co_await each.run();
     if (!found) co_return fail(found.error());
     out = std::move(*found);
     co_return Result<>();
   };
-  if (Result<> done = co_await group.run_beside(run(*stage.one->verifier, report)); !done) co_return done;
-  totals.add(spec.source, report);
-  tell(context, spec.source, report, stage.one->watermark->told_by());
-  stage.one.reset();
+  if (Result<> done = co_await group.run_beside(run(*stage.verification, report)); !done) co_return done;
+  totals.add(stage.table, report);
+  tell(context, stage.table, report, stage.verification->told_by());
+  stage.verification.reset();
   co_return Result<>();
 }
 
 // What was found of a table counts, and what was done is kept, also when its verification is stopped or fails.
 Task<> keep_what_was_done(Context& context, Stage& stage, Totals& totals) {
-  if (!stage.one) co_return;
-  std::optional<verify::Verifier>& verifier = stage.one->verifier;
-  totals.add(stage.one->table, verifier ? verifier->so_far() : verify::Report());
-  if (!verifier) co_return;
-  if (Result<> kept = co_await verifier->keep(); !kept) {
-    context.log.warn("verify.not_kept", {{"table", stage.one->table}, {"why", kept.error().what}});
+  if (!stage.verification) co_return;
+  totals.add(stage.table, stage.verification->so_far());
+  if (Result<> kept = co_await stage.verification->keep(); !kept) {
+    context.log.warn("verify.not_kept", {{"table", stage.table}, {"why", kept.error().what}});
   }
 }
 

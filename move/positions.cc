@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/json.h"
+#include "base/mutant.h"
 
 namespace moveout::move {
 
@@ -66,7 +67,7 @@ Task<> RunWatermark::look() {
   if (applied_ && *applied_ != *found) moved_at_ = now;
   applied_ = *found;
   seen_ = true;
-  const bool moves = now - moved_at_ <= 3 * found->every + kStandsStill;
+  const bool moves = now - moved_at_ <= 3 * found->every + kStandsStill || base::mutant("dead_run_believed");
   if (!moves && !stood_) {
     log_.info("verify.run_stands_still", {{"table", table_}});
     stood_ = true;
@@ -77,10 +78,11 @@ Task<> RunWatermark::look() {
 //   instant ── … ── the run: everything before `until` is applied, written at `at` ── … ── read here: until > instant
 Task<bool> RunWatermark::passed(Steady instant, Millis patience) {
   if (!moves_) {
-    co_await clock_.sleep_until(instant + kReadAgainAfter);
+    if (!base::mutant("no_second_look")) co_await clock_.sleep_until(instant + kReadAgainAfter);
     co_await look();  // one may have begun
     co_return true;
   }
+  if (base::mutant("applied_row_ignored")) co_return true;
   const Instant wall = clock_.now() - (clock_.steady() - instant);
   const Steady until = clock_.steady() + patience;
   for (;;) {

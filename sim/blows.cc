@@ -57,8 +57,7 @@ void World::strike(Blow& blow, int program_number) {
       news_.notify_all();
       return;
     case Fault::ClockStep:
-      program->clock().step(Micros(static_cast<std::int64_t>(rng_.below(10'000'001)) - 5'000'000));
-      return;
+      return step_clocks(*program, Micros(static_cast<std::int64_t>(rng_.below(10'000'001)) - 5'000'000));
     case Fault::StreamOff:
       return switch_stream_off();
     case Fault::TableRemade:

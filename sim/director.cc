@@ -32,11 +32,12 @@ Program& World::start_program() {
   options.new_backfill = new_backfill_next_;
   options.accept_quarantine = accept_quarantine_;
   options.until_in_sync = plan_.until_in_sync;
+  options.wall_offset = wall_offset();
   faults_.enter(Phase::Start);
   Outside outside{scheduler_, faults_, trace_, plan_, server_, machine_, memory_, *this};
   programs_.push_back(std::make_unique<Program>(outside, options, rng_.fork()));
   Program& program = *programs_.back();
-  program.started = scheduler_.now();
+  program.started = lives_changed_ = scheduler_.now();
   for (auto& other : programs_) {
     if (other.get() == &program || other->over()) continue;
     other->overlapped = program.overlapped = true;
@@ -51,6 +52,7 @@ Program& World::start_program() {
 
 Task<Result<>> World::live(Program& program) {
   co_await program.live();
+  lives_changed_ = scheduler_.now();
   if (program.process().dead()) {
     ++kills_;
     faults_.count(death_);
@@ -58,6 +60,7 @@ Task<Result<>> World::live(Program& program) {
       for (auto& other : programs_) {
         if (!other->over()) other->process().kill();
       }
+      kill_verification();
       trace_.note("power is lost");
       machine_.lose_power();
       death_ = Fault::Kill;
@@ -101,7 +104,7 @@ void World::come_to_rest() {
   workload_->stop();
   scheduler_.call_after(Micros(plan_.tip_wait) + kProvenAfter, [this] { news_.notify_all(); });
   scheduler_.call_after(kEndMax, [this] {
-    if (!ended_) fail("not in sync within three hours after the world came to rest");
+    if (!ended_ && !settling_) fail("not in sync within three hours after the world came to rest");
   });
 }
 
@@ -171,6 +174,7 @@ void World::watch_the_time() {
 
 Task<Result<>> World::direct() {
   workload_->start();
+  if (plan_.verifications > 0) group_.start(verify_beside());
   restless_until_ = kRestlessMax;
   watch_the_time();
   for (;;) {
@@ -199,6 +203,7 @@ Task<Result<>> World::direct() {
 }
 
 Task<> World::settle_end() {
+  settling_ = true;
   workload_->stop();
   for (auto& program : programs_) {
     program->process().resume();
@@ -209,7 +214,9 @@ Task<> World::settle_end() {
     for (auto& program : programs_) waiting |= !program->over();
     if (waiting) co_await news_.wait();
   }
+  co_await end_verification();
   if (failure_.empty() && !person_must_decide_ && plan_.finish_at_end) co_await finish_move();
+  if (failure_.empty() && !person_must_decide_ && plan_.verifications > 0) co_await verify_alone();
   ended_ = true;
 }
 
@@ -266,13 +273,6 @@ bool World::judge_error(Program& program, const base::Error& error) {
          Finding::NamedStop);
     return false;
   };
-  const bool network_is_bad = plan_.live(Fault::LostRequest) || plan_.live(Fault::LostAnswer) ||
-                              plan_.live(Fault::LateRequest) || plan_.live(Fault::Refused) ||
-                              plan_.live(Fault::SlowAnswer) || plan_.live(Fault::ServerError) ||
-                              plan_.has_blow(Fault::TargetDown);
-  const bool disk_is_bad = plan_.live(Fault::DiskFull) || plan_.live(Fault::FailedSync) ||
-                           plan_.has_blow(Fault::DiskFull) ||
-                           (plan_.has_blow(Fault::TargetDown) && plan_.target == TargetKind::Sqlite);
   // After damage to the state any named error is a right end; nothing wrong may be said to be in sync.
   if (flips_ != 0 && error.kind != ErrorKind::Stopped && error.kind != ErrorKind::DiskFull &&
       error.kind != ErrorKind::EndpointDown && error.kind != ErrorKind::StreamGap) {
@@ -292,11 +292,11 @@ bool World::judge_error(Program& program, const base::Error& error) {
       return program.overlapped ? true : unexpected();
     case ErrorKind::EndpointDown:
     case ErrorKind::Unavailable:
-      return network_is_bad || disk_is_bad ? true : unexpected();
+      return plan_.network_is_bad() || plan_.disk_is_bad() ? true : unexpected();
     case ErrorKind::Throttled:
       return plan_.live(Fault::Throttle) ? true : unexpected();
     case ErrorKind::DiskFull:
-      return disk_is_bad ? true : unexpected();
+      return plan_.disk_is_bad() ? true : unexpected();
     case ErrorKind::CredentialsExpired:
       return keys_were_taken_ ? true : unexpected();
     case ErrorKind::Denied:

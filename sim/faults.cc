@@ -92,6 +92,8 @@ std::string_view name_of(Fault fault) {
       return "tamper";
     case Fault::BadRecord:
       return "bad_record";
+    case Fault::VerifyKill:
+      return "verify_kill";
     case Fault::Count_:
       break;
   }

@@ -56,6 +56,7 @@ enum class Fault : std::uint8_t {
   Denied,             // a right is taken away
   Tamper,             // a stranger writes to the target before it is verified
   BadRecord,          // one record of a page cannot be read, this once
+  VerifyKill,         // kill −9 of `moveout verify` at an I/O boundary
   Count_
 };
 inline constexpr std::size_t kFaults = static_cast<std::size_t>(Fault::Count_);

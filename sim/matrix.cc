@@ -26,6 +26,7 @@ const std::vector<MatrixRow>& rows() {
       {"lost answer; late duplicate",
        {Fault::LostRequest, Fault::LostAnswer, Fault::LateRequest, Fault::Duplicate, Fault::TargetLate},
        {true, true, true, true}},
+      {"kill -9 of a verify beside a move", {Fault::VerifyKill}, {false, true, true, true}},
       {"zombie, stolen lease, two coordinators", {Fault::Zombie, Fault::TwoCoordinators}, {true, true, true, true}},
       {"batch fails in part", {Fault::PartialBatch}, {false, true, true, false}},
       {"target down; disk full", {Fault::TargetDown, Fault::DiskFull}, {false, true, true, true}},
@@ -68,6 +69,8 @@ void Totals::add(const Figures& run) {
   if (run.failed()) ++failed;
   if (run.named_stop) ++named_stops;
   claims += static_cast<std::uint64_t>(run.claims);
+  verdicts += static_cast<std::uint64_t>(run.verdicts);
+  accusations += static_cast<std::uint64_t>(run.accusations);
   lives += static_cast<std::uint64_t>(run.lives);
   tally += run.tally;
   kills.push_back(run.kills);
@@ -78,6 +81,7 @@ void Totals::add(const Figures& run) {
 std::string Totals::text() const {
   std::string out = fmt::format("{} lives, {} claims of in sync compared, {} runs ended by a named stop\n", lives,
                                 claims, named_stops);
+  out += fmt::format("{} verdicts of verify compared, which called {} keys different\n", verdicts, accusations);
   out += fmt::format("median run: {} kills, {} kinds of fault, writes by phase {}/{}/{}/{}\n", median(kills),
                      median(fault_kinds), median(writes[0]), median(writes[1]), median(writes[2]), median(writes[3]));
   out += fmt::format("{:58}{:>10}{:>10}{:>10}{:>10}\n", "", "start", "backfill", "replay", "verify");

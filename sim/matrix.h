@@ -13,6 +13,8 @@ struct Totals {
   std::uint64_t failed = 0;
   std::uint64_t named_stops = 0;
   std::uint64_t claims = 0;
+  std::uint64_t verdicts = 0;
+  std::uint64_t accusations = 0;
   std::uint64_t lives = 0;
   Tally tally;
   std::vector<int> kills, fault_kinds;

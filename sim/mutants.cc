@@ -307,6 +307,34 @@ void ordered_with_zombies(Plan& plan) {
   }
 }
 
+// A run that is behind by seconds, and verifications beside it.
+void verified_beside(Plan& plan) {
+  calm(plan);
+  sqlite(plan);
+  plan.hostile = false;
+  plan.roll_one_in = 0;
+  plan.wall_offset = Micros(0);
+  plan.difference_wait = base::Millis(0);
+  plan.verifications = 8;
+  plan.in_sync_least = std::chrono::minutes(4);
+  plan.network.slow_only = "GetRecords";
+  rate(plan, Fault::SlowAnswer, 6);
+}
+
+void verified_after_crashes(Plan& plan) {
+  calm(plan);
+  sqlite(plan);
+  plan.verifications = 8;
+  plan.restarts = 3;
+  plan.rest_least = std::chrono::minutes(3);
+}
+
+void verified_alone(Plan& plan) {
+  calm(plan);
+  plan.verifications = 1;
+  plan.verify_rounds = 10;
+}
+
 void with_power_losses(Plan& plan) {
   sqlite(plan);
   with_kills_in_replay(plan);
@@ -380,6 +408,13 @@ const std::vector<Mutant>& mutants() {
       {"verify_count_only", "verify compares counts, not contents", [](Plan& plan) { with_tampering(plan, 1); }},
       {"verify_values_only", "verify compares values twice, whatever is still on its way", with_rolls},
       {"in_sync_by_an_old_look", "in sync is said a minute after it was found", nullptr},
+      // … as a command beside the run
+      {"applied_row_ignored", "verify beside a run does not wait for what is on its way", verified_beside},
+      {"applied_row_says_now", "a run says that what it only read about is applied", verified_beside},
+      {"dead_run_believed", "verify waits for a run that stands still, and calls keys hot", verified_after_crashes},
+      {"no_second_look", "without a run, verify does not read again what differs", verified_after_crashes},
+      {"progress_of_other_sides", "verify goes on with what it compared of another target", verified_alone},
+      {"progress_of_long_ago", "verify goes on with what it compared more than a day ago", verified_alone},
       {"reverify_by_the_hour", "keys that changed long ago are not compared again",
        with_tampering_after_the_comparison},
   };

@@ -109,12 +109,21 @@ Result<Contents> read_rows(sqlite3* db, const item::KeySchema& schema) {
   return contents;
 }
 
+void read_versions(sqlite3* db, std::map<std::string, std::int64_t>& versions) {
+  auto statement = prepare(db, "SELECT key, version FROM _moveout_guard_orders");
+  if (!statement) return;  // no such table, before the copy and after `finish`
+  while (sqlite3_step(statement->get()) == SQLITE_ROW) {
+    versions[bytes_of(statement->get(), 0)] = sqlite3_column_int64(statement->get(), 1);
+  }
+}
+
 // Enough of an item to recognise it in a report.
 std::string shown(const std::string& text) { return text.size() > 160 ? text.substr(0, 160) + "…" : text; }
 
 }  // namespace
 
-Result<Contents> read_sqlite(Machine& machine, Scheduler& scheduler, const item::KeySchema& schema) {
+Result<Contents> read_sqlite(Machine& machine, Scheduler& scheduler, const item::KeySchema& schema,
+                             std::map<std::string, std::int64_t>* versions) {
   if (!machine.find("target.db")) return Contents();
   Faults none{base::Rng(1)};
   Machine copy(none, base::Rng(2));
@@ -127,6 +136,7 @@ Result<Contents> read_sqlite(Machine& machine, Scheduler& scheduler, const item:
   const int opened = sqlite3_open_v2("target.db", &raw, SQLITE_OPEN_READWRITE, vfs.name().c_str());
   const Db db(raw);
   if (opened != SQLITE_OK) return fail(ErrorKind::Corrupt, "the oracle cannot open the target");
+  if (versions != nullptr) read_versions(db.get(), *versions);
   return read_rows(db.get(), schema);
 }
 

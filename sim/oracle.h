@@ -19,7 +19,9 @@ using Contents = std::map<std::string, std::string>;
 
 // The live rows of the SQLite target as another reader would see them now: a copy of its files is opened and read by
 // SQL of this file's own. An error names what could not be read. Nothing of it is moveout's read path.
-base::Result<Contents> read_sqlite(Machine& machine, Scheduler& scheduler, const item::KeySchema& schema);
+// `versions`: what the guard's table says of each key, deleted ones too; nothing where there is no such table.
+base::Result<Contents> read_sqlite(Machine& machine, Scheduler& scheduler, const item::KeySchema& schema,
+                                   std::map<std::string, std::int64_t>* versions = nullptr);
 // A stranger's hand: deletes, changes or adds a row. False when there was nothing to do it to.
 bool tamper_with_sqlite(Machine& machine, Scheduler& scheduler, const item::KeySchema& schema, std::uint64_t way);
 Contents read_memory(const MemoryDatabase& database);

@@ -79,10 +79,28 @@ void draw_blows(Plan& plan, base::Rng& rng) {
   if (rng.chance(30)) plan.blows.push_back({Fault::Tamper, Phase::Backfill, rng.below(60'000), 0, false});
 }
 
+// Of numbers of their own too.
+void draw_verifications(Plan& plan, const std::string& profile) {
+  base::Rng rng(plan.seed * 0x9e3779b97f4a7c15ULL + 0x76657269);
+  if (!rng.chance(3) || !profile.empty()) return;
+  plan.verifications = 1 + static_cast<int>(rng.below(8));
+  if (rng.chance(2)) plan.verify_saves = base::Millis(10000);
+}
+
 }  // namespace
 
 bool Plan::has_blow(Fault fault) const {
   return std::any_of(blows.begin(), blows.end(), [&](const Blow& blow) { return blow.fault == fault; });
+}
+
+bool Plan::network_is_bad() const {
+  return live(Fault::LostRequest) || live(Fault::LostAnswer) || live(Fault::LateRequest) || live(Fault::Refused) ||
+         live(Fault::SlowAnswer) || live(Fault::ServerError) || has_blow(Fault::TargetDown);
+}
+
+bool Plan::disk_is_bad() const {
+  return live(Fault::DiskFull) || live(Fault::FailedSync) || has_blow(Fault::DiskFull) ||
+         (has_blow(Fault::TargetDown) && target == TargetKind::Sqlite);
 }
 
 Plan draw_plan(std::uint64_t seed, const std::string& profile) {
@@ -95,6 +113,7 @@ Plan draw_plan(std::uint64_t seed, const std::string& profile) {
   // Of numbers of its own, so that the other seeds stay what they were.
   if (base::Rng(seed * 0x9e3779b97f4a7c15ULL + 0x6f726465).chance(6) && profile.empty())
     plan.target = TargetKind::Ordered;
+  draw_verifications(plan, profile);
   plan.refuses_nul = plan.target != TargetKind::Sqlite && rng.chance(4);
   plan.infer_columns = !rng.chance(4);
   plan.segments = rng.chance(3) ? 0 : 1 + static_cast<int>(rng.below(24));
@@ -115,6 +134,9 @@ Plan draw_plan(std::uint64_t seed, const std::string& profile) {
     if (rng.chance(3)) plan.one_in[static_cast<std::size_t>(rate.fault)] = drawn;
   }
   draw_blows(plan, rng);
+  const bool hides = plan.live(Fault::ChildHidden) || plan.live(Fault::ChildrenOneByOne) ||
+                     plan.live(Fault::MissingShard) || plan.live(Fault::OpenParent);
+  if (plan.roll_one_in == 0 || !hides) plan.difference_wait = base::Millis(0);
   if (!profile.empty()) sharpen(plan, profile);
   return plan;
 }

@@ -53,6 +53,9 @@ struct Plan {
   int restarts = 0;               // so many times the operator stops it once it is in sync, and starts it again
   Micros rest_least{0};           // between two lives, once it was in sync
   Micros zombie_sleep{0};         // zero: drawn
+  int verifications = 0;          // of `moveout verify`, beside the move and after it
+  int verify_rounds = 3;          // when nobody moves the table any more: somebody else writes to the target in between
+  base::Millis verify_saves{0};   // its progress, this often; 0: after every page
   std::uint64_t roll_one_in = 0;  // a shard rolls or splits once in so many writes; 0: never
   Micros wall_offset{0};
   StreamOptions stream;
@@ -61,8 +64,14 @@ struct Plan {
   std::array<std::uint64_t, kFaults> one_in{};
   std::vector<Blow> blows;
 
+  // As long as verify waits before a difference beside a run is final: nothing where no shard is ever hidden.
+  base::Millis difference_wait{600000};
+
   bool live(Fault fault) const { return one_in[static_cast<std::size_t>(fault)] != 0; }
   bool has_blow(Fault fault) const;
+  // What may make a process give up that did nothing wrong.
+  bool network_is_bad() const;
+  bool disk_is_bad() const;
 };
 
 // `profile`: empty, or the name of a mutant whose plan must contain what exposes it (sim/mutants.h).

@@ -4,9 +4,10 @@
 
 #include "aws/dynamodb.h"
 #include "aws/streams.h"
+#include "item/json.h"
+#include "move/verification.h"
 #include "sim/ordered_target.h"
 #include "state/sqlite_store.h"
-#include "target/sqlite/sqlite_target.h"
 
 namespace moveout::sim {
 
@@ -69,13 +70,13 @@ class Program::Events final : public move::Events {
 
 Program::Program(Outside outside, ProgramOptions options, base::Rng rng)
     : outside_(outside),
-      options_(options),
+      options_(std::move(options)),
       rng_(rng),
-      process_(outside.scheduler, fmt::format("p{}", options.number)),
-      clock_(outside.scheduler, process_, outside.plan.wall_offset, Micros(rng_.below(1'000'000'000'000))),
+      process_(outside.scheduler, fmt::format("{}{}", options.verify ? "v" : "p", options.number)),
+      clock_(outside.scheduler, process_, options.wall_offset, Micros(rng_.below(1'000'000'000'000))),
       changed_(outside.scheduler.executor()),
       vfs_(std::make_unique<Vfs>(outside.machine, process_, outside.scheduler)),
-      disk_(outside.machine, process_, "state/verify"),
+      disk_(outside.machine, process_, options.verify ? "state/verify-command" : "state/verify"),
       journal_disk_(outside.machine, process_, "state/journal"),
       state_worker_(outside.scheduler, process_, rng_.fork()),
       target_worker_(outside.scheduler, process_, rng_.fork()),
@@ -94,37 +95,89 @@ Program::Program(Outside outside, ProgramOptions options, base::Rng rng)
 
 Program::~Program() = default;
 
-Task<Result<>> Program::main() {
+// Hands on, and remembers when which keys were read.
+class Program::WatchedTransport final : public http::Transport {
+ public:
+  explicit WatchedTransport(Program& program) : program_(program) {}
+  Task<Result<http::Response>> send(http::Request request) override {
+    if (request.headers.get("X-Amz-Target").ends_with(".BatchGetItem")) {
+      program_.reads_.emplace_back(program_.outside_.scheduler.now(), request.body);
+    }
+    return program_.transport_.send(std::move(request));
+  }
+
+ private:
+  Program& program_;
+};
+
+aws::ClientConfig Program::client_config() const {
   const Plan& plan = outside_.plan;
-  auto store = co_await state::SqliteStore::open(state_worker_, "state/state.db", vfs_->name());
-  if (!store) co_return base::fail(store.error());
   aws::ClientConfig config;
   config.endpoint = http::Endpoint{true, "dynamodb." + plan.server.region + ".amazonaws.com", 443};
   config.region = plan.server.region;
   config.accept_gzip = false;
+  return config;
+}
+
+std::shared_ptr<target::sqlite::Database> Program::open_database() {
+  if (outside_.plan.target != TargetKind::Sqlite) return nullptr;
+  target::sqlite::DatabaseOptions options;
+  options.path = "target.db";
+  options.vfs = vfs_->name();
+  options.cache_mb = 1;
+  return target::sqlite::Database::make(options, target_worker_, outside_.scheduler.executor(), *log_);
+}
+
+std::unique_ptr<target::Target> Program::make_target(const std::shared_ptr<target::sqlite::Database>& database) {
+  const Plan& plan = outside_.plan;
+  if (database) return target::sqlite::make_target(database);
+  if (plan.target == TargetKind::Ordered) {
+    return std::make_unique<OrderedTarget>(outside_.memory, outside_.scheduler, process_, outside_.faults, rng_.fork(),
+                                           outside_.trace, plan.network, clock_);
+  }
+  return std::make_unique<MemoryTarget>(outside_.memory, outside_.scheduler, process_, outside_.faults, rng_.fork(),
+                                        outside_.trace, plan.network);
+}
+
+// What app/verify_command.cc builds.
+Task<Result<>> Program::verify() {
+  WatchedTransport transport(*this);
+  aws::Client client(client_config(), transport, *credentials_, clock_, rng_.fork(), *log_);
+  aws::DynamoDb dynamodb(client);
+  move::VerifySpec spec{
+      {"orders", "orders"}, "here", options_.target_place, outside_.plan.verify_saves, outside_.plan.difference_wait};
+  move::VerifySeams seams{clock_, *log_, dynamodb, disk_, disk_worker_};
+  move::Verification verification(std::move(spec), seams, make_target(open_database()), rng_.fork());
+  if (Result<> opened = co_await verification.open(); !opened) co_return opened;
+  Result<verify::Report> found = co_await verification.run();
+  if (!found) co_return base::fail(found.error());
+  report_ = std::move(*found);
+  told_by_ = verification.told_by();
+  co_return Result<>();
+}
+
+Micros Program::last_read(const item::Key& key) const {
+  std::string text;
+  item::append_json(text, key.attributes(outside_.plan.key));
+  for (auto read = reads_.rbegin(); read != reads_.rend(); ++read) {
+    if (read->second.find(text) != std::string::npos) return read->first;
+  }
+  return Micros(-1);
+}
+
+Task<Result<>> Program::main() {
+  if (options_.verify) co_return co_await verify();
+  const Plan& plan = outside_.plan;
+  aws::ClientConfig config = client_config();
+  auto store = co_await state::SqliteStore::open(state_worker_, "state/state.db", vfs_->name());
+  if (!store) co_return base::fail(store.error());
   aws::Client tables(config, transport_, *credentials_, clock_, rng_.fork(), *log_);
   config.endpoint.host = "streams." + config.endpoint.host;
   config.target_prefix = "DynamoDBStreams_20120810";
   aws::Client stream_calls(config, transport_, *credentials_, clock_, rng_.fork(), *log_);
   aws::DynamoDb dynamodb(tables);
   aws::Streams streams(stream_calls);
-  std::shared_ptr<target::sqlite::Database> database;
-  if (plan.target == TargetKind::Sqlite) {
-    target::sqlite::DatabaseOptions options;
-    options.path = "target.db";
-    options.vfs = vfs_->name();
-    options.cache_mb = 1;
-    database = target::sqlite::Database::make(options, target_worker_, outside_.scheduler.executor(), *log_);
-  }
-  const auto make_target = [&](const move::TableSpec&) -> std::unique_ptr<target::Target> {
-    if (database) return target::sqlite::make_target(database);
-    if (plan.target == TargetKind::Ordered) {
-      return std::make_unique<OrderedTarget>(outside_.memory, outside_.scheduler, process_, outside_.faults,
-                                             rng_.fork(), outside_.trace, plan.network, clock_);
-    }
-    return std::make_unique<MemoryTarget>(outside_.memory, outside_.scheduler, process_, outside_.faults, rng_.fork(),
-                                          outside_.trace, plan.network);
-  };
+  const std::shared_ptr<target::sqlite::Database> database = open_database();
   move::Options options;
   options.until_in_sync = options_.until_in_sync;
   options.new_backfill = options_.new_backfill;
@@ -133,10 +186,12 @@ Task<Result<>> Program::main() {
   options.tip_pages = plan.tip_pages;
   options.workers = plan.workers;
   options.journal_segment_bytes = 64 << 10;
+  if (plan.verifications > 0) options.note_applied_every = base::Millis(1000);
   const move::TableSpec spec{"orders", "orders", plan.infer_columns, 0, plan.segments};
   move::Seams seams{clock_, *log_, dynamodb, streams, **store, disk_, journal_disk_, disk_, disk_worker_, *events_};
-  move::Move move("dynamodb://orders -> target", fmt::format("run-{:016x}", rng_.next()), {spec}, options, seams,
-                  make_target, rng_.fork());
+  move::Move move(
+      "dynamodb://orders -> target", fmt::format("run-{:016x}", rng_.next()), {spec}, options, seams,
+      [&](const move::TableSpec&) { return make_target(database); }, rng_.fork());
   co_return co_await move.run(options_.job);
 }
 

@@ -18,6 +18,8 @@
 #include "sim/sim_disk.h"
 #include "sim/sim_worker.h"
 #include "sim/vfs.h"
+#include "target/sqlite/sqlite_target.h"
+#include "verify/verifier.h"
 
 namespace moveout::sim {
 
@@ -50,6 +52,9 @@ struct ProgramOptions {
   bool until_in_sync = false;
   bool new_backfill = false;
   bool accept_quarantine = false;
+  bool verify = false;       // `moveout verify` instead of a job
+  std::string target_place;  // of that: which target it is
+  Micros wall_offset{0};
 };
 
 class Program {
@@ -68,6 +73,10 @@ class Program {
   // What its main returned; nothing when it was killed.
   const std::optional<base::Result<>>& outcome() const { return outcome_; }
   std::optional<move::Phase> phase() const { return phase_; }
+  // Of a verification: its verdict, once it has one; what it was told by; and when it last read a key of the source.
+  const std::optional<verify::Report>& report() const { return report_; }
+  const std::string& told_by() const { return told_by_; }
+  Micros last_read(const item::Key& key) const;
   bool overlapped = false;  // another process lived beside it
   Micros started{0};
 
@@ -75,8 +84,13 @@ class Program {
   class Log;
   class Credentials;
   class Events;
+  class WatchedTransport;
   Task<base::Result<>> main();
   Task<base::Result<>> main_and_tell();
+  Task<base::Result<>> verify();
+  aws::ClientConfig client_config() const;
+  std::shared_ptr<target::sqlite::Database> open_database();  // null for other targets
+  std::unique_ptr<target::Target> make_target(const std::shared_ptr<target::sqlite::Database>& database);
 
   Outside outside_;
   ProgramOptions options_;
@@ -93,6 +107,9 @@ class Program {
   std::unique_ptr<Events> events_;
   std::optional<base::Result<>> outcome_;
   std::optional<move::Phase> phase_;
+  std::optional<verify::Report> report_;
+  std::string told_by_;
+  std::vector<std::pair<Micros, std::string>> reads_;  // when, and the request's body
   bool stopping_ = false;
   bool over_ = false;
 };

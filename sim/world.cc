@@ -12,7 +12,7 @@ namespace {
 
 // Shards are listed every ten seconds; the rest is for listings that take long.
 constexpr Micros kDiscoveredAfter = std::chrono::seconds(25);
-constexpr Micros kRunMax = std::chrono::hours(24 * 6);
+constexpr Micros kRunMax = std::chrono::hours(24 * 16);
 
 // How long before a claim of *in sync* a change may have been made and still not stand in the target. At the claim
 // every shard was read less than lag_ends_sync (5 s) ago, and what that page did not show was written after it, was not
@@ -78,7 +78,7 @@ Verdict World::run() {
               plan_.stream_at_start, plan_.tip_wait.count());
   group_.start(direct());
   const Scheduler::End end = scheduler_.run_until([&] { return ended_ && group_.size() == 0; }, kRunMax);
-  if (end == Scheduler::End::TimeUp) fail("the run did not end within six days");
+  if (end == Scheduler::End::TimeUp) fail("the run did not end within sixteen days");
   if (end == Scheduler::End::Idle) fail("nothing is left to happen, and the run has not ended");
   if (end == Scheduler::End::Livelock) fail("time stands still");
   if (end != Scheduler::End::Done) {
@@ -98,6 +98,8 @@ Verdict World::run() {
   verdict.lives = static_cast<int>(programs_.size());
   verdict.kills = kills_;
   verdict.claims = claims_;
+  verdict.verdicts = verdicts_;
+  verdict.accusations = accusations_;
   verdict.eras = eras_;
   verdict.virtual_s = static_cast<double>(scheduler_.now().count()) / 1e6;
   for (std::size_t f = 0; f < kFaults; ++f) {

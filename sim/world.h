@@ -14,6 +14,7 @@
 #include "base/task_group.h"
 #include "sim/oracle.h"
 #include "sim/program.h"
+#include "sim/verify_oracle.h"
 #include "sim/workload.h"
 
 namespace moveout::sim {
@@ -34,7 +35,9 @@ struct Figures {
   std::array<std::uint64_t, kPhases> writes{};
   int lives = 0;
   int kills = 0;
-  int claims = 0;  // of in sync, each compared
+  int claims = 0;       // of in sync, each compared
+  int verdicts = 0;     // of `moveout verify`, each held against what both sides were
+  int accusations = 0;  // keys that these called different
   int fault_kinds = 0;
   int eras = 0;
   double virtual_s = 0;
@@ -88,6 +91,24 @@ class World final : public Observer {
   void tamper_with_changed();
   Program* alive(int number);
 
+  // verifications.cc: `moveout verify`, a process of its own
+  Task<base::Result<>> verify_beside();
+  Task<> verify_alone();
+  Task<> verify_once();
+  Task<bool> verify_life(Pass& pass);
+  Program& start_verification();
+  void kill_verification();
+  Task<> end_verification();
+  Task<> rest_of(Micros rest);
+  bool verification_may_end(const base::Error& error, const Pass& pass) const;
+  void judge_verdict(Pass pass, Program& program);
+  void look_again(std::vector<Accused> accused, int eras, int times);
+  base::Result<Standings> standings();
+  bool target_there();
+  bool replace_target();
+  Micros wall_offset() const;
+  void step_clocks(Program& program, Micros by);
+
   void come_to_rest();
   void watch_the_time();
   bool at_rest() const { return faults_.is_calm(); }
@@ -111,6 +132,7 @@ class World final : public Observer {
   std::string failure_;
   Finding finding_ = Finding::None;
   bool ended_ = false;
+  bool settling_ = false;  // no process of the move is wanted any more
   bool person_must_decide_ = false;
 
   Fault death_ = Fault::Kill;   // what the armed kill is
@@ -138,6 +160,15 @@ class World final : public Observer {
   bool rights_were_taken_ = false;
   bool schema_changed_ = false;
   bool tampered_ = false;
+
+  std::vector<std::unique_ptr<Program>> verifications_;  // the last one may be alive
+  std::optional<Pass> pass_;                             // begun, and without a verdict
+  Micros lives_changed_{0};                              // when a process of the move last began or ended
+  int verdicts_ = 0;
+  int accusations_ = 0;
+  int targets_ = 1;  // the target is another file, or another database, when this has changed
+  bool verifying_ = false;
+  bool verify_no_more_ = false;
 };
 
 }  // namespace moveout::sim

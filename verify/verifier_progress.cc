@@ -5,6 +5,7 @@
 #include <iterator>
 #include <utility>
 
+#include "base/mutant.h"
 #include "verify/verifier_state.h"
 
 namespace moveout::verify {
@@ -29,7 +30,7 @@ std::string identity_of(const Config& config) {
   append_identity(identity, config.key.partition.name + static_cast<char>(config.key.partition.type));
   if (config.key.sort) append_identity(identity, config.key.sort->name + static_cast<char>(config.key.sort->type));
   append_identity(identity, std::to_string(config.buckets));
-  append_identity(identity, config.sides);
+  if (!base::mutant("progress_of_other_sides")) append_identity(identity, config.sides);
   return identity;
 }
 
@@ -127,7 +128,8 @@ Task<Result<>> Verifier::State::resume_or_begin() {
 
 // What was compared long ago says little about now.
 bool Verifier::State::lately(std::int64_t saved_us) const {
-  const bool young = clock.now() - base::instant_of_micros(saved_us) <= kProgressAge;
+  const bool young =
+      clock.now() - base::instant_of_micros(saved_us) <= kProgressAge || base::mutant("progress_of_long_ago");
   if (!young) log.info("verify.begins_anew", {{"table", config.table}, {"why", "its progress is old"}});
   return young;
 }

@@ -68,6 +68,7 @@ class SmallDynamoDb final : public http::Transport {
   base::Rng rng;
   Options options;
   std::map<std::string, item::Item> items;  // by Key::encoded()
+  std::string stream_arn;                   // empty: no stream
   // Texts to answer with instead of the canonical one, by Key::encoded().
   std::map<std::string, std::string> raw;
   // What eventual reads see; empty = the same.
@@ -198,7 +199,13 @@ class SmallDynamoDb final : public http::Transport {
     if (schema.sort) out += "," + attribute(*schema.sort);
     out += "],\"KeySchema\":[{\"AttributeName\":\"" + schema.partition.name + "\",\"KeyType\":\"HASH\"}";
     if (schema.sort) out += ",{\"AttributeName\":\"" + schema.sort->name + "\",\"KeyType\":\"RANGE\"}";
-    return out + "]}}";
+    out += "]";
+    if (!stream_arn.empty()) {
+      out +=
+          R"(,"StreamSpecification":{"StreamEnabled":true,"StreamViewType":"NEW_AND_OLD_IMAGES"},"LatestStreamArn":")" +
+          stream_arn + "\"";
+    }
+    return out + "}}";
   }
 };
 
