@@ -3,17 +3,16 @@
 A cycle:   create, fill ─ writer starts ─ run ─────┬ kill −9 ─ rollover ─ run ─ writer stops ─ in sync ─ compare
                                                    └ in the phase the cycle names, after a random delay
 
-CRASH_CYCLES picks cycles: a number rotates that many by the day, "all" takes the whole matrix (when landing, and in test-long).
+CRASH_CYCLES picks cycles: a number rotates that many by the day, "all" takes the whole matrix.
 """
 
-import os
 import random
 import sqlite3
 import time
 
 import pytest
 
-from harness import compare, tables
+from harness import compare, cycles, tables
 from harness.moveout import Moveout
 
 SCHEMA = (("id", "S"), ("n", "N"))
@@ -22,14 +21,6 @@ PHASES = ("capture", "backfill", "replay", "verify")
 # Seconds after the phase event at which the process dies: up to about the length of the phase here.
 DELAY_MAX = {"capture": 0.4, "backfill": 2.0, "replay": 2.0, "verify": 1.2}
 ALL = [(phase, number) for number in range(7) for phase in PHASES]
-
-
-def chosen():
-    wanted = os.environ.get("CRASH_CYCLES", "8")
-    if wanted == "all":
-        return ALL
-    first = int(time.time() // 86400) * int(wanted)
-    return [ALL[(first + i) % len(ALL)] for i in range(int(wanted))]
 
 
 def wait_for_log(running, event, timeout=60):
@@ -50,9 +41,9 @@ def checkpoints(path):
             return 0
 
 
-@pytest.mark.parametrize("phase, number", chosen(), ids=lambda value: str(value))
+@pytest.mark.parametrize("phase, number", cycles.chosen(ALL, 8), ids=lambda value: str(value))
 def test_a_killed_move_goes_on_and_ends_equal(dynamodb, tmp_path, phase, number):
-    chance = random.Random(f"{phase}/{number}/{os.environ.get('CRASH_SEED', '1')}")
+    chance = random.Random(f"{phase}/{number}/{cycles.seed()}")
     client = dynamodb.client()
     table = f"crash-{phase}-{number}-{random.SystemRandom().randrange(10**9)}"
     view = chance.choice((None, "NEW_AND_OLD_IMAGES", "NEW_IMAGE", "KEYS_ONLY"))

@@ -21,7 +21,10 @@ def error(status, name, message):
 
 
 class Meddler:
-    """meddle(operation, body, forward) → Answer; forward() asks the real server, forward.headers are the request's."""
+    """meddle(operation, body, forward) → Answer, or None for none at all.
+
+    forward() asks the real server, forward(body) with another body; forward.headers are the request's.
+    """
 
     def __init__(self, dynamodb, meddle):
         self.seen = []
@@ -35,9 +38,9 @@ class Meddler:
                 operation = self.headers.get("X-Amz-Target", "").rsplit(".", 1)[-1]
                 outer.seen.append(operation)
 
-                def forward():
+                def forward(body=body):
                     upstream = http.client.HTTPConnection("127.0.0.1", dynamodb.port, timeout=60)
-                    headers = {k: v for k, v in self.headers.items() if k.lower() != "accept-encoding"}
+                    headers = {k: v for k, v in self.headers.items() if k.lower() not in ("accept-encoding", "content-length")}
                     upstream.request("POST", self.path, body, headers)
                     response = upstream.getresponse()
                     answer = Answer(response.status, response.read(), dict(response.getheaders()))
