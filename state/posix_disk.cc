@@ -17,6 +17,9 @@ namespace {
 
 using base::ErrorKind;
 
+// Files open at once, where they are in sync: a journal has as many segments as there are changes that wait.
+constexpr std::size_t kOpenMax = 64;
+
 base::Error error_of(int number, const std::string& what) {
   // EIO too: a disk that does not keep what it is given, and no retry that helps.
   const bool full = number == ENOSPC || number == EDQUOT || number == EIO || number == EFBIG || number == EROFS;
@@ -31,18 +34,41 @@ struct PosixDisk::Files {
   std::string folder;
   int folder_fd = -1;
   std::mutex mutex;
-  std::map<std::string, int> open;
+  struct Open {
+    int fd = -1;
+    bool unsynced = false;  // a sync by another descriptor might not hear of a write that failed
+    std::uint64_t used = 0;
+  };
+  std::map<std::string, Open> open;
+  std::uint64_t uses = 0;
   std::set<std::string> unsynced_entries;  // made, their directory entry not yet durable
 
   ~Files() {
-    for (const auto& [name, fd] : open) close(fd);
+    for (const auto& [name, file] : open) close(file.fd);
     if (folder_fd >= 0) close(folder_fd);
+  }
+
+  // What was not used for the longest time is closed, where it is in sync.
+  void make_room() {
+    while (open.size() >= kOpenMax) {
+      auto oldest = open.end();
+      for (auto it = open.begin(); it != open.end(); ++it) {
+        if (!it->second.unsynced && (oldest == open.end() || it->second.used < oldest->second.used)) oldest = it;
+      }
+      if (oldest == open.end()) return;
+      close(oldest->second.fd);
+      open.erase(oldest);
+    }
   }
 
   // -1 when the file is absent and `create` is not asked for.
   base::Result<int> file(const std::string& name, bool create) {
     MOVEOUT_ASSERT(!name.empty() && name.find('/') == std::string::npos && name != "." && name != "..");
-    if (auto it = open.find(name); it != open.end()) return it->second;
+    if (auto it = open.find(name); it != open.end()) {
+      it->second.used = ++uses;
+      return it->second.fd;
+    }
+    make_room();
     int fd = openat(folder_fd, name.c_str(), O_RDWR | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT) {
       if (!create) return -1;
@@ -50,7 +76,7 @@ struct PosixDisk::Files {
       if (fd >= 0) unsynced_entries.insert(name);
     }
     if (fd < 0) return base::fail(error_of(errno, "cannot open " + folder + "/" + name));
-    open.emplace(name, fd);
+    open.emplace(name, Open{fd, false, ++uses});
     return fd;
   }
 
@@ -82,6 +108,7 @@ base::Result<> PosixDisk::append(const std::string& name, std::string_view bytes
   if (!fd) return base::fail(fd.error());
   auto start = files_->size_of(*fd, name);
   if (!start) return base::fail(start.error());
+  files_->open.at(name).unsynced = true;
   std::uint64_t at = *start;
   while (!bytes.empty()) {
     const ssize_t written = pwrite(*fd, bytes.data(), bytes.size(), static_cast<off_t>(at));
@@ -132,6 +159,7 @@ base::Result<> PosixDisk::truncate(const std::string& name, std::uint64_t size) 
   auto fd = files_->file(name, /*create=*/false);
   if (!fd) return base::fail(fd.error());
   if (*fd < 0) return base::fail(ErrorKind::NotFound, "no file " + files_->folder + "/" + name);
+  files_->open.at(name).unsynced = true;
   if (ftruncate(*fd, static_cast<off_t>(size)) != 0) {
     return base::fail(error_of(errno, "cannot cut " + files_->folder + "/" + name));
   }
@@ -145,6 +173,7 @@ base::Result<> PosixDisk::sync(const std::string& name) {
   if (*fd < 0) return base::fail(ErrorKind::NotFound, "no file " + files_->folder + "/" + name);
   if (fsync(*fd) != 0)
     return base::fail(ErrorKind::DiskFull, "cannot sync " + files_->folder + "/" + name + ": " + std::strerror(errno));
+  files_->open.at(name).unsynced = false;
   if (files_->unsynced_entries.contains(name)) {
     if (fsync(files_->folder_fd) != 0)
       return base::fail(ErrorKind::DiskFull, "cannot sync " + files_->folder + ": " + std::strerror(errno));
@@ -156,7 +185,7 @@ base::Result<> PosixDisk::sync(const std::string& name) {
 base::Result<> PosixDisk::remove(const std::string& name) {
   const std::lock_guard guard(files_->mutex);
   if (auto it = files_->open.find(name); it != files_->open.end()) {
-    close(it->second);
+    close(it->second.fd);
     files_->open.erase(it);
   }
   files_->unsynced_entries.erase(name);

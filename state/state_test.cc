@@ -186,6 +186,28 @@ TEST_CASE("the disk appends, reads back, cuts and lists") {
   CHECK(disk->read("a", 0, 1).error().kind == ErrorKind::NotFound);
 }
 
+TEST_CASE("however many files a disk has, few are open at once; what is not in sync stays open") {
+  Folder folder;
+  const auto open_files = [] {
+    return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), std::filesystem::directory_iterator());
+  };
+  const auto before = open_files();
+  auto disk = std::move(*PosixDisk::open(folder / "files"));
+  for (int i = 0; i < 500; ++i) {
+    const std::string name = "f" + std::to_string(i);
+    REQUIRE(disk->append(name, name));
+    REQUIRE(disk->sync(name));
+  }
+  CHECK(open_files() - before < 100);
+  for (int i = 0; i < 500; ++i) CHECK(*disk->read("f" + std::to_string(i), 0, 10) == "f" + std::to_string(i));
+  CHECK(open_files() - before < 100);
+  for (int i = 0; i < 200; ++i) REQUIRE(disk->append("f" + std::to_string(i), "!"));
+  CHECK(open_files() - before >= 200);
+  for (int i = 0; i < 200; ++i) REQUIRE(disk->sync("f" + std::to_string(i)));
+  CHECK(*disk->read("f300", 0, 10) == "f300");
+  CHECK(open_files() - before < 100);
+}
+
 TEST_CASE("versions are never given twice, rise across owners, and stand above the clock") {
   Folder folder;
   base::InlineWorker worker;

@@ -26,6 +26,9 @@ struct Segments::Tail {
 
 namespace {
 
+// A journal of which everything is replayed keeps no more than this share of a segment.
+constexpr std::uint64_t kGiveBackShare = 64;
+
 void note_checkpoint(const Payload& payload, Opened& opened) {
   if (payload.name.empty()) return;
   if (payload.value.empty()) opened.checkpoints.erase(std::string(payload.name));
@@ -365,6 +368,14 @@ Result<std::vector<Entry>> Segments::read(Position from, std::size_t bytes) {
 }
 
 Result<> Segments::trim(Position until) {
+  // All of the current one is replayed too: it is given back as well, once it is worth the new file. A later owner that
+  // did not see the new one must still find the old one.
+  const bool spent = current_.first < current_.end && current_.end <= until;
+  if (spent && current_.bytes >= options_.segment_bytes / kGiveBackShare) {
+    over_ = true;
+    if (Result<> next = next_segment(); !next) return next;
+    if (Result<> ours = check_owner(); !ours) return ours;
+  }
   while (!kept_.empty() && kept_.front().end <= until) {
     if (Result<> removed = disk_.remove(file(kept_.front())); !removed) return removed;
     kept_.erase(kept_.begin());

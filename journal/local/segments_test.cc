@@ -200,6 +200,58 @@ TEST_CASE("trimming gives whole segments back and keeps the rest") {
   CHECK(segments_on(disk).open(3, {1}).error().kind == ErrorKind::Corrupt);
 }
 
+namespace {
+
+std::uint64_t bytes_on(base::MemoryDisk& disk) {
+  std::uint64_t bytes = 0;
+  for (const std::string& file : *disk.list()) bytes += *disk.size(file);
+  return bytes;
+}
+
+}  // namespace
+
+//  appended   1 ……… 400                     replay is at most 5 pages behind, then at the end
+TEST_CASE("a journal takes the space of what waits in it, and next to none when nothing does") {
+  base::MemoryDisk disk;
+  Segments segments(disk, "journal-t", 3, {64 << 10});
+  REQUIRE(segments.open(1, {0}));
+  std::uint64_t most = 0;
+  for (std::uint64_t id = 1; id <= 400; ++id) {
+    REQUIRE(segments.append({page_of(id, 5, 1000)}));
+    if (id > 5) REQUIRE(segments.trim({id - 5}));
+    most = std::max(most, bytes_on(disk));
+  }
+  CHECK(most < 3 * (64 << 10));
+  REQUIRE(segments.trim(segments.end()));
+  CHECK(disk.list()->size() == 1);
+  CHECK(bytes_on(disk) < (64 << 10) / 64);
+  // Nothing more is given back by doing nothing, and appends go on.
+  const std::vector<std::string> files = *disk.list();
+  REQUIRE(segments.trim(segments.end()));
+  CHECK(*disk.list() == files);
+  REQUIRE(segments.append({page_of(401, 5)}));
+  Segments again(disk, "journal-t", 3, {64 << 10});
+  const Result<Opened> opened = again.open(2, {401});
+  REQUIRE(opened);
+  CHECK(opened->end == Position{402});
+  CHECK(read_all(again, {401}).size() == 1);
+}
+
+//  earlier owner   begins another segment ─ lists: deposed ─► the spent one stays
+//  later owner                    its claim ─┘        reads the spent one
+TEST_CASE("a deposed owner gives nothing back that its successor may be reading") {
+  base::MemoryDisk disk;
+  Segments earlier(disk, "journal-t", 3, {64 << 10}), later(disk, "journal-t", 3, {64 << 10});
+  REQUIRE(earlier.open(1, {0}));
+  for (std::uint64_t id = 1; id <= 5; ++id) REQUIRE(earlier.append({page_of(id, 5, 1000)}));
+  REQUIRE(later.open(2, {6}));
+  const std::vector<std::string> files = *disk.list();
+  CHECK(earlier.trim({6}).error().kind == ErrorKind::RunLocked);
+  for (const std::string& file : files) CHECK(*disk.size(file) > 0);
+  REQUIRE(later.append({page_of(6, 5)}));
+  CHECK(read_all(later, {6}).size() == 1);
+}
+
 TEST_CASE("pages that were replayed and are gone, or a journal that is gone, are damage") {
   base::MemoryDisk disk;
   CHECK(segments_on(disk).open(1, {1}).error().kind == ErrorKind::Corrupt);
