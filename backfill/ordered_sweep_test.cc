@@ -7,7 +7,7 @@
 #include "item/json.h"
 #include "test/doubles/late_target.h"
 #include "test/doubles/map_store.h"
-#include "test/doubles/small_dynamodb.h"
+#include "test/doubles/small_source.h"
 #include "test/doubles/virtual_clock.h"
 
 using namespace moveout;
@@ -19,19 +19,6 @@ namespace {
 
 const item::KeySchema kSchema{{"pk", item::KeyType::S}, {}};
 
-class Keys final : public aws::CredentialsProvider {
- public:
-  Task<Result<sigv4::Credentials>> get() override { co_return sigv4::Credentials{"id", "secret", "", {}}; }
-  void invalidate() override {}
-};
-
-aws::ClientConfig client_config() {
-  aws::ClientConfig config;
-  config.endpoint = http::Endpoint{false, "localhost", 8000};
-  config.region = "eu-west-1";
-  return config;
-}
-
 item::Item item_of(int n) { return {{"pk", item::Value("k" + std::to_string(n))}}; }
 
 }  // namespace
@@ -42,10 +29,8 @@ TEST_CASE("what the source does not have goes, each delete to a definite end; wh
     boost::asio::io_context io;
     test::VirtualClock clock;
     base::NoLog log;
-    Keys keys;
     test::SmallDynamoDb table{kSchema, seed};
-    aws::Client client{client_config(), table, keys, clock, base::Rng(1), log};
-    aws::DynamoDb source{client};
+    test::SmallSource source{table, clock, log};
     test::MapStore store;
     store.rows["owner"] = "1";
     state::SigningLease lease{store, clock, "signing", {"owner", "1"}, {Millis(10000), Millis(660000)}};
@@ -60,7 +45,7 @@ TEST_CASE("what the source does not have goes, each delete to a definite end; wh
       table.put(item_of(n));
       expected[key] = database.rows[key];
     }
-    backfill::OrderedSweep sweep(source, "t", kSchema, target, lease, clock, base::Rng(seed), log);
+    backfill::OrderedSweep sweep(source.dynamodb, "t", kSchema, target, lease, clock, base::Rng(seed), log);
     const Result<std::uint64_t> removed = test::run(io, clock, sweep.run());
     REQUIRE(removed);
     CHECK(*removed > 0);

@@ -10,8 +10,9 @@
 #include "base/manual_clock.h"
 #include "item/json.h"
 #include "target/memory_target.h"
+#include "test/doubles/map_store.h"
 #include "test/doubles/mutant.h"
-#include "test/doubles/small_dynamodb.h"
+#include "test/doubles/small_source.h"
 
 using namespace moveout;
 using namespace moveout::replay;
@@ -24,34 +25,6 @@ using item::ChangeKind;
 namespace {
 
 const item::KeySchema kSchema{{"pk", item::KeyType::S}, {}};
-
-class Keys final : public aws::CredentialsProvider {
- public:
-  Task<Result<sigv4::Credentials>> get() override { co_return sigv4::Credentials{"id", "secret", "", {}}; }
-  void invalidate() override {}
-};
-
-class MapStore final : public state::Store {
- public:
-  Task<Result<state::Rows>> read(std::string prefix) override {
-    state::Rows found;
-    for (const auto& [name, value] : rows) {
-      if (name.starts_with(prefix)) found[name] = value;
-    }
-    co_return found;
-  }
-  Task<Result<>> commit(std::vector<state::Put> puts, std::vector<state::Expect> expects) override {
-    for (const state::Expect& expect : expects) {
-      const auto at = rows.find(expect.name);
-      if (expect.value != (at == rows.end() ? std::nullopt : std::optional(at->second))) {
-        co_return base::fail(ErrorKind::Conflict, expect.name);
-      }
-    }
-    for (const state::Put& put : puts) put.value ? void(rows[put.name] = *put.value) : void(rows.erase(put.name));
-    co_return Result<>();
-  }
-  state::Rows rows{{"owner", "1"}};
-};
 
 class NoQuarantine final : public target::Quarantine {
  public:
@@ -109,10 +82,8 @@ struct World {
   base::ManualClock clock{io.get_executor()};
   base::NoLog log;
   test::SmallDynamoDb source{kSchema};
-  Keys keys;
-  aws::Client client{client_config(), source, keys, clock, base::Rng(1), log};
-  aws::DynamoDb dynamodb{client};
-  MapStore store;
+  test::SmallSource calls{source, clock, log};
+  test::MapStore store;
   state::VersionAllotter allotter{store, clock, "table/t/", 0, {"owner", "1"}};
   std::shared_ptr<target::MemoryTable> table = std::make_shared<target::MemoryTable>();
   target::MemoryTarget target{table};
@@ -123,18 +94,16 @@ struct World {
   Config config{"t", kSchema, TtlDeletes::Apply};
   std::optional<Replayer> replayer;
 
-  World() { REQUIRE(finish(target.open("run", 1, {"t", kSchema, ""}, target::Mode::Run, false)).has_value()); }
-  static aws::ClientConfig client_config() {
-    aws::ClientConfig config;
-    config.endpoint = {false, "localhost", 8000};
-    return config;
+  World() {
+    store.rows["owner"] = "1";
+    REQUIRE(finish(target.open("run", 1, {"t", kSchema, ""}, target::Mode::Run, false)).has_value());
   }
   template <class T>
   T finish(Task<T> task) {
     return base::finish(io, clock, std::move(task));
   }
   Result<> apply(std::vector<Change> changes, std::string at) {
-    if (!replayer) replayer.emplace(config, writer, dynamodb, &allotter, clock, log, observer);
+    if (!replayer) replayer.emplace(config, writer, calls.dynamodb, &allotter, clock, log, observer);
     return finish(replayer->apply(std::move(changes), {{"shard/A", std::move(at)}}));
   }
   // v of the live row, -1 for a tombstone, nothing for no row.

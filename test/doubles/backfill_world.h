@@ -10,7 +10,7 @@
 #include "backfill/scan_backfill.h"
 #include "test/doubles/map_target.h"
 #include "test/doubles/random_items.h"
-#include "test/doubles/small_dynamodb.h"
+#include "test/doubles/small_source.h"
 #include "test/doubles/virtual_clock.h"
 
 namespace moveout::test {
@@ -25,12 +25,6 @@ struct KeptQuarantine final : target::Quarantine {
 struct NoSink final : target::CheckpointSink {
   base::Task<base::Result<>> commit(target::Checkpoints) override { co_return base::Result<>(); }
 };
-
-inline aws::ClientConfig local() {
-  aws::ClientConfig config;
-  config.endpoint = {false, "localhost", 8000};
-  return config;
-}
 
 inline target::WriterPolicy hasty() {
   target::WriterPolicy policy;

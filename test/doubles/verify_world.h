@@ -10,17 +10,11 @@
 #include "base/memory_disk.h"
 #include "test/doubles/map_target.h"
 #include "test/doubles/random_items.h"
-#include "test/doubles/small_dynamodb.h"
+#include "test/doubles/small_source.h"
 #include "test/doubles/virtual_clock.h"
 #include "verify/verifier.h"
 
 namespace moveout::test {
-
-inline aws::ClientConfig local() {
-  aws::ClientConfig config;
-  config.endpoint = {false, "localhost", 8000};
-  return config;
-}
 
 struct World {
   boost::asio::io_context io;
