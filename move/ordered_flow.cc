@@ -68,6 +68,12 @@ Task<Result<>> OrderedFlow::open(std::map<std::string, std::string>& checkpoints
     replayed = *known;
     checkpoints.erase(row);
   }
+  for (auto held = checkpoints.lower_bound(std::string(replay::kHeldPrefix));
+       held != checkpoints.end() && held->first.starts_with(replay::kHeldPrefix); held = checkpoints.erase(held)) {
+    Result<item::Change> change = replay::held_row_of(held->second);
+    if (!change) co_return fail(change.error());
+    left_.push_back(std::move(*change));
+  }
   const Result<journal::Opened> opened = co_await journal_.open(parts_.state.owner().epoch, replayed);
   if (!opened) co_return fail(opened.error());
   from_ = {std::max<std::uint64_t>(replayed.number, 1)};
@@ -94,7 +100,7 @@ Task<Result<>> OrderedFlow::replay() {
     if (Result<> waited = co_await quiet(); !waited) co_return waited;
   }
   seams_.log.info("replay.begins", {{"table", parts_.replay.table}, {"page", from_.number}});
-  co_return co_await replayer_->run(from_);
+  co_return co_await replayer_->run(from_, std::move(left_));
 }
 
 void OrderedFlow::replay_now() {
@@ -167,12 +173,18 @@ Millis OrderedFlow::behind() const {
   return std::chrono::duration_cast<Millis>(seams_.clock.steady() - samples_.front().at);
 }
 
-// What capture has passed lies in the journal by then; replay comes to it within L, if a key of it is held.
+std::uint64_t OrderedFlow::records_of(const item::Key& key) const {
+  const std::uint64_t records = records_[key.hash() % records_.size()];
+  return replayer_->is_held(key.encoded()) ? records + ++held_looks_ : records;
+}
+
+// What capture has passed lies in the journal by then; replay comes to it within L, if too many keys of it are held to
+// go on without them.
 Task<bool> OrderedFlow::wait_for_pass(capture::StreamCapture& capture, Steady instant, Millis patience) {
   if (!co_await capture.wait_for_pass(instant, patience)) co_return false;
   const journal::Position end = journal_.end();
   const Steady until = seams_.clock.steady() + patience + parts_.target.late_max();
-  while (!replayer_->passed(end)) {
+  while (!replayer_->passed_but_held(end)) {
     if (seams_.clock.steady() >= until) co_return false;
     co_await seams_.clock.sleep_for(Millis(50));
   }

@@ -54,15 +54,19 @@ class OrderedFlow final : public capture::Sink, private replay::Standing {
   void replay_now();
 
   base::Task<base::Result<>> deliver(capture::CapturedPage page) override;
-  // As the capture's, and replayed too. Holds back while a key is held.
+  // As the capture's, and replayed too, but for held keys: records_of() tells those.
   base::Task<bool> wait_for_pass(capture::StreamCapture& capture, base::Steady instant, base::Millis patience);
   bool passed_since(base::Steady instant) const { return passed_ >= instant; }
+  // Where the journal ends now; and whether all before an end is replayed.
+  journal::Position end() const { return journal_.end(); }
+  bool passed(journal::Position end) const { return replayer_->passed(end); }
   // How long the oldest page that is not replayed has waited.
   base::Millis behind() const;
   std::size_t held() const { return replayer_->held(); }
   const replay::Counters& counters() const { return replayer_->counters(); }
-  // Grows with every captured change of the key (and now and then with another key's).
-  std::uint64_t records_of(const item::Key& key) const { return records_[key.hash() % records_.size()]; }
+  // Grows with every captured change of the key (and now and then with another key's); and at each look while the key
+  // is held, for its change was captured and may be applied at any time.
+  std::uint64_t records_of(const item::Key& key) const;
 
  private:
   base::Task<base::Result<>> stands(std::vector<std::pair<std::string, item::Version>> applied) override;
@@ -76,7 +80,8 @@ class OrderedFlow final : public capture::Sink, private replay::Standing {
   state::SigningLease lease_;
   std::optional<state::VersionAllotter> allotter_;
   std::optional<replay::OrderedReplayer> replayer_;
-  journal::Position from_;  // where replay goes on
+  journal::Position from_;          // where replay goes on
+  std::vector<item::Change> left_;  // and what an earlier process left in rows, before that
   base::Signal begin_;
   bool begun_ = false;
   bool quiet_ = false;  // it was, and nothing was signed since but with a definite answer
@@ -87,6 +92,7 @@ class OrderedFlow final : public capture::Sink, private replay::Standing {
   };
   mutable std::deque<Sample> samples_;  // when the journal's end was where; what is replayed is dropped
   std::array<std::uint64_t, 16384> records_{};
+  mutable std::uint64_t held_looks_ = 0;
 };
 
 }  // namespace moveout::move

@@ -48,8 +48,12 @@ OrderedReplayer::OrderedReplayer(Config config, OrderedSeams seams, std::string 
       page_done_(executor),
       moved_(executor) {}
 
-Task<Result<>> OrderedReplayer::run(journal::Position from) {
+Task<Result<>> OrderedReplayer::run(journal::Position from, std::vector<item::Change> held) {
   done_ = from;
+  for (item::Change& change : held) {
+    rows_.found(change.key.encoded(), size_of(change));
+    enqueue(std::move(change), 0);
+  }
   moved_.notify_all();
   base::TaskGroup group(co_await base::this_executor);
   group.start(feed(from));
@@ -80,7 +84,7 @@ Task<Result<>> OrderedReplayer::feed(journal::Position from) {
 
 void OrderedReplayer::take(journal::Entry entry) {
   MOVEOUT_ASSERT(entry.position.number == done_.number + pages_.size());
-  pages_.push_back({0, std::move(entry.page.checkpoint)});
+  pages_.push_back({0, 0, std::move(entry.page.checkpoint)});
   std::uint64_t skipped = 0;
   for (item::Change& change : entry.page.changes) {
     counters_.ttl_deletes += change.ttl_delete ? 1 : 0;
@@ -91,13 +95,14 @@ void OrderedReplayer::take(journal::Entry entry) {
     enqueue(std::move(change), entry.position.number);
   }
   if (skipped > 0) seams_.log.info("replay.ttl_deletes_skipped", {{"table", config_.table}, {"count", skipped}});
-  if (pages_.back().open == 0) page_done_.notify_all();
+  if (pages_.back().open <= pages_.back().held) page_done_.notify_all();
 }
 
 void OrderedReplayer::enqueue(item::Change change, std::uint64_t page) {
   const std::string key = change.key.encoded();
   bytes_ += size_of(change);
-  if (!base::mutant("position_before_definite")) ++pages_[page - done_.number].open;
+  // Of a row it is of no page.
+  if (page >= done_.number && !base::mutant("position_before_definite")) ++pages_[page - done_.number].open;
   Waiting waiting{std::move(change), page};
   const auto [at, fresh] = lanes_.try_emplace(key);
   Lane& lane = at->second;
@@ -106,11 +111,12 @@ void OrderedReplayer::enqueue(item::Change change, std::uint64_t page) {
     ready_.push_back(key);
     ready_came_.notify_all();
   } else if (lane.at == At::Ready && !lane.doubtful) {
-    leave(lane.now);
+    leave(lane.now, false);
     lane.now = std::move(waiting);
   } else {
-    if (lane.next) leave(*lane.next);
+    if (lane.next) leave(*lane.next, lane.doubtful);
     lane.next = std::move(waiting);
+    if (lane.doubtful) count_held(*lane.next, 1);
   }
 }
 
@@ -123,23 +129,32 @@ OrderedReplayer::Lane& OrderedReplayer::lane(const std::string& key) {
 // ---- out of the lanes ----
 
 // The change needs nothing more: its write is definite, or a later one takes its place.
-void OrderedReplayer::leave(const Waiting& waiting) {
+void OrderedReplayer::leave(const Waiting& waiting, bool doubtful) {
   bytes_ -= size_of(waiting.change);
   fed_.notify_all();
-  if (base::mutant("position_before_definite")) return;
-  MOVEOUT_ASSERT(waiting.page >= done_.number);
+  if (doubtful) count_held(waiting, -1);
+  // The position may have moved over it: then its row goes.
+  page_done_.notify_all();
+  moved_.notify_all();
+  if (waiting.page < done_.number || base::mutant("position_before_definite")) return;
   OpenPage& page = pages_[waiting.page - done_.number];
-  MOVEOUT_ASSERT(page.open > 0);
-  if (--page.open == 0) page_done_.notify_all();
+  MOVEOUT_ASSERT(page.open > page.held);
+  --page.open;
+}
+
+void OrderedReplayer::count_held(const Waiting& waiting, int by) {
+  if (waiting.page >= done_.number) pages_[waiting.page - done_.number].held += static_cast<std::size_t>(by);
 }
 
 void OrderedReplayer::definite(const std::string& key) {
   Lane& at = lane(key);
-  leave(at.now);
+  leave(at.now, at.doubtful);
+  if (at.doubtful) doubtful_.erase(key);
   if (!at.next) {
     lanes_.erase(key);
     return;
   }
+  if (at.doubtful) count_held(*at.next, -1);
   at.now = std::move(*at.next);
   at.next.reset();
   at.at = At::Ready;
@@ -165,14 +180,24 @@ void OrderedReplayer::set_aside(const std::string& key) {
   change.kind = ChangeKind::Delete;
   change.image.clear();
   bytes_ += size_of(change);
-  at.doubtful = false;
+  if (at.doubtful) {
+    at.doubtful = false;
+    doubtful_.erase(key);
+    count_held(at.now, -1);
+  }
   again(key);
 }
 
 void OrderedReplayer::hold(const std::string& key, Steady until) {
   Lane& at = lane(key);
   at.at = At::Held;
-  at.doubtful = true;
+  if (!at.doubtful) {
+    at.doubtful = true;
+    doubtful_.insert(key);
+    count_held(at.now, 1);
+    if (at.next) count_held(*at.next, 1);
+    page_done_.notify_all();
+  }
   held_.emplace(until, key);
   held_came_.notify_all();
 }
@@ -189,21 +214,79 @@ Task<Result<>> OrderedReplayer::release_held() {
   }
 }
 
-// I4: the position moves over pages whose changes are all definite, and the shards' checkpoints with it.
+// Whether the change that stands in its row waits still.
+bool OrderedReplayer::owes(const std::string& key) const {
+  const auto at = lanes_.find(key);
+  if (at == lanes_.end()) return false;
+  return rows_.holds(key, at->second.now.page) || (at->second.next && rows_.holds(key, at->second.next->page));
+}
+
+bool OrderedReplayer::owes() const {
+  if (rows_.empty()) return false;
+  return std::ranges::any_of(rows_.keys(), [&](const std::string& key) { return owes(key); });
+}
+
+std::size_t OrderedReplayer::held() const {
+  const std::vector<std::string> rows = rows_.keys();
+  return doubtful_.size() + static_cast<std::size_t>(std::ranges::count_if(
+                                rows, [&](const std::string& key) { return !doubtful_.contains(key) && owes(key); }));
+}
+
+// The rows that must stand where the position is `until`: of each key whose change the position has moved over although
+// it waits still, the last such change.
+std::map<std::string, HeldRows::Wanted> OrderedReplayer::rows_wanted(journal::Position until) const {
+  std::map<std::string, HeldRows::Wanted> wanted;
+  const auto look = [&](const std::string& key) {
+    const auto at = lanes_.find(key);
+    if (at == lanes_.end()) return;
+    const Lane& lane = at->second;
+    const Waiting* last = lane.next && lane.next->page < until.number ? &*lane.next
+                          : lane.now.page < until.number              ? &lane.now
+                                                                      : nullptr;
+    if (last != nullptr) wanted[key] = {&last->change, last->page};
+  };
+  for (const std::string& key : doubtful_) look(key);
+  for (const std::string& key : rows_.keys()) look(key);
+  return wanted;
+}
+
+// How many pages the position can move over now, and what becomes of rows then.
+std::size_t OrderedReplayer::passable(target::Checkpoints& rows) {
+  const auto whole = [](const OpenPage& page) { return page.open == 0; };
+  const auto but_held = [](const OpenPage& page) { return page.open <= page.held; };
+  const auto first_not = [&](auto&& fits) {
+    return static_cast<std::size_t>(std::ranges::find_if_not(pages_, fits) - pages_.begin());
+  };
+  std::size_t count = first_not(but_held);
+  if (rows_.plan(rows_wanted({done_.number + count}), rows)) {
+    if (base::mutant("held_rows_not_kept")) rows.clear();
+    if (base::mutant("held_rows_stay")) std::erase_if(rows, [](const auto& row) { return row.value.empty(); });
+    return count;
+  }
+  // Too much is held: the position waits for the first of them.
+  count = first_not(whole);
+  const bool fits = rows_.plan(rows_wanted({done_.number + count}), rows);
+  MOVEOUT_ASSERT(fits);
+  return count;
+}
+
+// I4: the position moves over pages whose changes are all definite or kept in rows, and the shards' checkpoints with
+// it.
 Task<Result<>> OrderedReplayer::commit() {
   for (;;) {
-    while (pages_.empty() || pages_.front().open > 0) co_await page_done_.wait();
+    target::Checkpoints checkpoints;
     std::size_t count = 0;
+    while ((count = passable(checkpoints)) == 0 && checkpoints.empty()) co_await page_done_.wait();
+    for (target::Checkpoint& row : checkpoints) row.name = prefix_ + row.name;
     std::map<std::string, std::string> newest;
-    for (; count < pages_.size() && pages_[count].open == 0; ++count) {
-      if (!pages_[count].checkpoint.first.empty())
-        newest[pages_[count].checkpoint.first] = pages_[count].checkpoint.second;
+    for (std::size_t i = 0; i < count; ++i) {
+      if (!pages_[i].checkpoint.first.empty()) newest[pages_[i].checkpoint.first] = pages_[i].checkpoint.second;
     }
     const journal::Position until{done_.number + count};
-    target::Checkpoints checkpoints;
     for (auto& [name, value] : newest) checkpoints.push_back({prefix_ + name, std::move(value)});
     checkpoints.push_back({prefix_ + std::string(kReplayedName), std::to_string(until.number)});
     if (Result<> kept = co_await seams_.checkpoints.commit(std::move(checkpoints)); !kept) co_return kept;
+    rows_.committed();
     pages_.erase(pages_.begin(), pages_.begin() + static_cast<std::ptrdiff_t>(count));
     done_ = until;
     fed_.notify_all();
@@ -343,7 +426,7 @@ Task<Result<OrderedReplayer::Settled>> OrderedReplayer::settle(std::vector<std::
         settled.throttled = true;
         Lane& at = lane(key);
         if (at.next && !at.doubtful) {
-          leave(at.now);
+          leave(at.now, false);
           at.now = std::move(*at.next);
           at.next.reset();
         }

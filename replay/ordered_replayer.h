@@ -6,6 +6,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -18,6 +19,7 @@
 #include "base/signal.h"
 #include "base/task.h"
 #include "journal/journal.h"
+#include "replay/held_rows.h"
 #include "replay/replayer.h"
 #include "state/allotter.h"
 #include "state/signing_lease.h"
@@ -67,7 +69,8 @@ struct OrderedSeams {
 //   Unknown                   the key is held until it can no longer land; then the same write again, then the next
 //
 // Of several changes of a key that wait only the last one is sent. The position moves over a page when all its changes
-// have definite outcomes or were overtaken by later pages' (I4). Memory is bounded: see OrderedPolicy. Single executor.
+// have definite outcomes or were overtaken by later pages' (I4), or are of held keys and stand in rows that are
+// committed with the position (HeldRows). Memory is bounded: see OrderedPolicy. Single executor.
 class OrderedReplayer {
  public:
   // checkpoint_prefix: put before the names it commits ("e0/").
@@ -75,15 +78,19 @@ class OrderedReplayer {
                   base::Rng rng, OrderedPolicy policy = {});
   OrderedReplayer(const OrderedReplayer&) = delete;
   OrderedReplayer& operator=(const OrderedReplayer&) = delete;
-  // Replays from `from` on until cancelled or an error. Nothing that was signed before may land any more.
-  base::Task<base::Result<>> run(journal::Position from);
+  // Replays from `from` on until cancelled or an error; before it what an earlier process left in `held` rows. Nothing
+  // that was signed before may land any more.
+  base::Task<base::Result<>> run(journal::Position from, std::vector<item::Change> held = {});
   // A page was appended to the journal.
   void appended() { fed_.notify_all(); }
   // Every page before `end` has been replayed, durably.
-  bool passed(journal::Position end) const { return end <= done_; }
+  bool passed(journal::Position end) const { return end <= done_ && !owes(); }
+  // The same, but for changes of held keys.
+  bool passed_but_held(journal::Position end) const { return end <= done_; }
   journal::Position done() const { return done_; }
-  // Keys of which nobody knows yet what became of their last write.
-  std::size_t held() const { return held_.size(); }
+  // Keys of which nobody knows yet what became of their last write, or whose write an earlier process left undone.
+  std::size_t held() const;
+  bool is_held(const std::string& key) const { return doubtful_.contains(key) || owes(key); }
   const Counters& counters() const { return counters_; }
   // Notified when done() moves or a key is held no longer.
   base::Signal& moved() { return moved_; }
@@ -103,6 +110,7 @@ class OrderedReplayer {
   };
   struct OpenPage {
     std::size_t open = 0;  // changes without a definite outcome
+    std::size_t held = 0;  // those of them that are of doubtful lanes
     std::pair<std::string, std::string> checkpoint;
   };
   struct Answers;
@@ -128,7 +136,12 @@ class OrderedReplayer {
   void again(const std::string& key);
   void set_aside(const std::string& key);
   void hold(const std::string& key, base::Steady until);
-  void leave(const Waiting& waiting);
+  void leave(const Waiting& waiting, bool doubtful);
+  void count_held(const Waiting& waiting, int by);
+  bool owes(const std::string& key) const;
+  bool owes() const;
+  std::size_t passable(target::Checkpoints& rows);
+  std::map<std::string, HeldRows::Wanted> rows_wanted(journal::Position until) const;
   Lane& lane(const std::string& key);
 
   Config config_;
@@ -141,6 +154,8 @@ class OrderedReplayer {
   std::unordered_map<std::string, Lane> lanes_;  // looked up only, never walked
   std::deque<std::string> ready_;
   std::multimap<base::Steady, std::string> held_;
+  std::set<std::string> doubtful_;  // the keys of doubtful lanes
+  HeldRows rows_;
   std::deque<OpenPage> pages_;  // from done_ on
   journal::Position done_;
   std::size_t bytes_ = 0;                      // of the changes in lanes

@@ -400,6 +400,8 @@ const std::vector<Mutant>& mutants() {
       {"m4_client_retries", "after an ambiguous answer the write is sent again at once", ordered},
       {"held_key_not_held", "after an ambiguous answer the key's next write is sent", ordered},
       {"position_before_definite", "the position of replay moves before the answers are definite", ordered_with_kills},
+      {"held_rows_not_kept", "the position moves past a held key, whose change stands nowhere", ordered_with_kills},
+      {"held_rows_stay", "a held change is sent again at each restart, also after newer ones", ordered_with_kills},
       {"signing_without_lease", "a process that slept signs again", ordered_with_zombies},
       {"journal_without_epoch", "two owners append to one journal", ordered_with_zombies},
       // §5

@@ -45,6 +45,9 @@ class LateTarget final : public target::Target {
   LateTarget(LateDatabase& database, base::Clock& clock, base::Rng rng, base::Millis late_max, Odds odds)
       : database_(database), clock_(clock), rng_(rng), late_max_(late_max), odds_(odds) {}
 
+  // The next request with this key is never heard of again.
+  void lose_next(std::string key) { lost_ = std::move(key); }
+
   base::Task<base::Result<target::Outcomes>> apply(item::Batch batch, target::Checkpoints) override {
     using target::Outcome;
     target::Outcomes outcomes;
@@ -55,7 +58,10 @@ class LateTarget final : public target::Target {
       co_return target::Outcomes::all(Outcome::Throttled, batch.size());
     }
     ++database_.requests;
-    const bool unknown = one_in(odds_.unknown), refused = !unknown && one_in(odds_.refused);
+    bool lost = false;
+    for (std::size_t i = 0; i < batch.size(); ++i) lost = lost || (!lost_.empty() && batch[i].key == lost_);
+    if (lost) lost_.clear();
+    const bool unknown = lost || one_in(odds_.unknown), refused = !unknown && one_in(odds_.refused);
     const base::Micros latency = base::Millis(2 + rng_.below(40));
     for (std::size_t i = 0; i < batch.size(); ++i) {
       const std::string key(batch[i].key);
@@ -68,6 +74,7 @@ class LateTarget final : public target::Target {
       const std::string image(batch[i].image);
       const auto late = [&] { return signed_at + base::Micros(rng_.below(static_cast<std::uint64_t>(L().count()))); };
       if (!unknown) database_.pending.insert({signed_at + latency / 2, {key, image}});
+      if (lost) continue;
       if (unknown && !rng_.chance(4)) database_.pending.insert({late(), {key, image}});
       if (unknown && rng_.chance(4)) database_.pending.insert({late(), {key, image}});
     }
@@ -122,6 +129,7 @@ class LateTarget final : public target::Target {
   base::Rng rng_;
   base::Millis late_max_;
   Odds odds_;
+  std::string lost_;
   const base::Permit* permit_ = nullptr;
 };
 
