@@ -60,6 +60,12 @@ Task<Result<>> TableMove::Impl::open_source() {
     co_return fail(ErrorKind::Usage,
                    "table " + spec_.source + ": this move is finished; start another one with a new --state");
   }
+  // Without the versions that are gone by now nothing would hold an older change back.
+  if (state_.checkpoints().contains(target::kFinishName)) {
+    co_return fail(ErrorKind::Usage, "table " + spec_.source +
+                                         ": `finish` was begun and takes away what this move went on from; give "
+                                         "`finish` again to end it");
+  }
   if (state_.source()) {
     const SourceIdentity& then = *state_.source();
     if (then.key != now.key) {
@@ -265,7 +271,7 @@ Task<Result<>> TableMove::Impl::run() {
   base::TaskGroup group(co_await base::this_executor);
   group.start(capture_->run());
   if (flow_) group.start(flow_->run());
-  if (options_.note_applied_every.count() > 0 && target_->commits_checkpoints()) group.start(note_applied());
+  if (options_.note_applied_every.count() > 0) group.start(note_applied());
   co_return co_await group.run_beside(phases());
 }
 
@@ -401,6 +407,8 @@ Task<Result<>> TableMove::Impl::finish() {
   if (!opened && opened.error().kind != ErrorKind::TargetChanged) co_return fail(opened.error());
   // TargetChanged here: an earlier finish removed the marks and died before it could say so in the state.
   if (opened) {
+    const auto known = state_.checkpoints().find(target::kFinishName);
+    target_->finish_from(known == state_.checkpoints().end() ? "" : known->second, checkpoint_sink_);
     if (Result<> done = co_await target_->finish(); !done) co_return done;
   }
   co_return co_await state_.set_stage(Stage::Finished);

@@ -89,6 +89,11 @@ struct Opened {
   std::string identity = {};
 };
 
+class CheckpointSink;  // target/writer.h
+
+// How far a finish() is.
+inline constexpr const char* kFinishName = "finish";
+
 // Single executor; blocking work goes to a Worker. Every call may fail with DiskFull, RunLocked (another owner took
 // over: stop at once), TargetChanged, Unavailable.
 class Target {
@@ -143,6 +148,10 @@ class Target {
 
   // contract: after the last back-fill batch: what was deferred is built (unique index, merge). Idempotent, resumable.
   virtual base::Task<base::Result<>> seal() = 0;
+  // contract: before finish(), where that may take long: `known` is what an earlier finish() of this run has committed
+  // under kFinishName (empty: none has), and this one commits there how far it is. The caller lets nothing write to the
+  // target any more once such a row stands. `sink` outlives the target.
+  virtual void finish_from(std::string, CheckpointSink&) {}
   // contract: removes everything moveout added for itself; user rows stay. Idempotent. After open() or open_reader().
   virtual base::Task<base::Result<>> finish() = 0;
 

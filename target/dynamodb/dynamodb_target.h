@@ -23,6 +23,7 @@ struct Options {
   std::optional<base::Millis> late_max;
   double max_writes = 0;       // write capacity units a second; 0 = no ceiling
   bool defer_indexes = false;  // global indexes are made by seal()
+  bool as_it_stands = false;   // readers see the version attribute and tombstones as any items, whatever the way
 };
 
 // L where it is known by itself: 11 min on AWS, 2 s on this machine.

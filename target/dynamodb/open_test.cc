@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "target/dynamodb/fixture.h"
 #include "target/dynamodb/images.h"
+#include "target/writer.h"
 
 using namespace moveout;
 using namespace moveout::target;
@@ -186,6 +187,67 @@ TEST_CASE("finish waits L, strips live items and deletes tombstones, each only i
   CHECK(world.body(2) == R"({"TableName":"orders","Key":{"id":{"S":"b"}},)" + condition + mark(32, true) + "\"}}}");
   CHECK(world.transport.script.empty());
   CHECK(!world.apply(world.numbered(1)));
+}
+
+namespace {
+
+class Kept final : public CheckpointSink {
+ public:
+  base::Task<base::Result<>> commit(Checkpoints checkpoints) override {
+    CHECK(checkpoints.size() == 1);
+    CHECK(checkpoints[0].name == kFinishName);
+    values.push_back(checkpoints[0].value);
+    co_return base::Result<>();
+  }
+  std::vector<std::string> values;
+};
+
+std::string marked_page(const std::string& id, const std::string& last_key) {
+  std::string text = page(R"({"id":{"S":")" + id + R"("},"_moveout_version":{"N":")" + mark(16) + R"("}})");
+  if (!last_key.empty()) text.insert(text.size() - 1, R"(,"LastEvaluatedKey":{"id":{"S":")" + last_key + R"("}})");
+  return text;
+}
+
+}  // namespace
+
+//  first:  kept ─ L ─ kept ─ page a stripped ─ kept ─ page b: gone     second: page b, the rest, a whole pass
+TEST_CASE("a finish that was stopped goes on at its page, and waits L once in all") {
+  Kept kept;
+  {
+    TargetFixture world(Way::Guarded);
+    world.open();
+    world.target->finish_from("", kept);
+    world.transport.then(200, marked_page("a", "a"));
+    world.transport.then(200, "{}");
+    world.transport.then_error(400, "AccessDeniedException", "not any more");
+    world.transport.otherwise = [](const http::Request&) {
+      return aws::ScriptedTransport::response(400, R"({"__type":"x#AccessDeniedException","message":"no"})");
+    };
+    CHECK(!world.run(world.target->finish()));
+  }
+  REQUIRE(kept.values.size() == 3);
+  TargetFixture world(Way::Guarded);
+  world.open();
+  world.target->finish_from(kept.values.back(), kept);
+  const base::Steady start = world.clock.steady();
+  world.transport.then(200, marked_page("b", ""));
+  world.transport.then(200, "{}");
+  world.transport.then(200, page(R"({"id":{"S":"a"}},{"id":{"S":"b"}})"));
+  REQUIRE(world.run(world.target->finish()));
+  CHECK(world.clock.steady() - start < base::Millis(2000));
+  CHECK(world.body(0).find(R"("ExclusiveStartKey":{"id":{"S":"a"}})") != std::string::npos);
+  CHECK(world.body(2).find("ExclusiveStartKey") == std::string::npos);
+  CHECK(world.transport.script.empty());
+  // A wait that was cut off is waited anew, and damage is not guessed around.
+  TargetFixture again(Way::Guarded);
+  again.open();
+  again.target->finish_from(kept.values.front(), kept);
+  again.transport.then(200, page(""));
+  const base::Steady began = again.clock.steady();
+  REQUIRE(again.run(again.target->finish()));
+  CHECK(again.clock.steady() - began >= base::Millis(2000));
+  again.target->finish_from("{}", kept);
+  CHECK(again.run(again.target->finish()).error().kind == ErrorKind::Corrupt);
 }
 
 TEST_CASE("finish gives up where versions keep coming, and where L is not known") {

@@ -22,7 +22,8 @@ std::unexpected<base::Error> closed(const Layout& layout) {
 
 }  // namespace
 
-Result<std::vector<TargetTable::Found>> TargetTable::found_in(const aws::ItemsPage& page) const {
+Result<std::vector<TargetTable::Found>> TargetTable::found_in(const aws::ItemsPage& page) {
+  const bool hides = guarded() && !options_.as_it_stands;
   std::vector<Found> all;
   all.reserve(page.items.size());
   for (const std::string_view text : page.items) {
@@ -30,7 +31,11 @@ Result<std::vector<TargetTable::Found>> TargetTable::found_in(const aws::ItemsPa
     if (!item) return fail(item.error().kind, "table " + layout_.table + " of the target: " + item.error().what);
     Result<item::Key> key = item::key_of(layout_.key, *item);
     if (!key) return fail(key.error().kind, "table " + layout_.table + " of the target: " + key.error().what);
-    const std::optional<Mark> mark = guarded() ? take_mark(*item) : std::nullopt;
+    const std::optional<Mark> mark = hides ? take_mark(*item) : std::nullopt;
+    if (!hides && !told_of_marks_ && item->contains(std::string(kVersionAttribute))) {
+      told_of_marks_ = true;
+      log_.warn("target.has_versions", {{"table", layout_.table}, {"attribute", std::string(kVersionAttribute)}});
+    }
     all.push_back({std::move(*key), std::move(*item), mark});
   }
   return all;

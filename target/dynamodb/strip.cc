@@ -1,13 +1,17 @@
 // TargetTable::finish(): the version attributes and tombstone items go, item by item, each only if it is still what was
 // seen (docs/consistency.md §3).
+#include <utility>
 #include <vector>
 
+#include "base/json.h"
 #include "base/mutant.h"
 #include "target/dynamodb/crew.h"
 #include "target/dynamodb/table.h"
+#include "target/writer.h"
 
 namespace moveout::target::dynamodb {
 
+namespace json = base::json;
 using base::ErrorKind;
 using base::fail;
 using base::Result;
@@ -57,32 +61,64 @@ class StripWork final : public Work {
 
 }  // namespace
 
-// How many marked items it found.
-Task<Result<std::uint64_t>> TargetTable::strip_pass() {
-  std::uint64_t seen = 0;
-  aws::ItemWrites writes(writes_client_, layout_.table);
-  std::string cursor;
-  do {
-    aws::ScanRequest request;
-    request.table = layout_.table;
-    request.start_key = cursor;
-    const Result<aws::ItemsPage> page = co_await table_calls_.scan(std::move(request));
-    if (!page) co_return fail(page.error());
-    Result<std::vector<Found>> found = found_in(*page);
-    if (!found) co_return fail(found.error());
-    std::vector<Marked> marked;
-    for (Found& one : *found) {
-      if (one.mark) marked.push_back({std::move(one.key), *one.mark});
-    }
-    seen += marked.size();
-    cursor = page->last_key;
-    StripWork work(writes, layout_, std::move(marked));
-    if (Result<> sent = co_await send_all(work, pacer_, clock_); !sent) co_return fail(sent.error());
-    log_.debug("target.stripping", {{"table", layout_.table}, {"items", seen}});
-  } while (!cursor.empty());
-  co_return seen;
+std::string TargetTable::Stripping::encode() const {
+  return json::serialize(
+      json::object{{"quiet", quiet}, {"pass", pass}, {"cursor", cursor}, {"seen", seen}, {"marked", marked}});
 }
 
+Result<TargetTable::Stripping> TargetTable::Stripping::decode(std::string_view text) {
+  Stripping at;
+  if (text.empty()) return at;
+  const Result<json::value> value = base::parse_json(text);
+  const json::object* row = value ? value->if_object() : nullptr;
+  const auto find = [row](const char* name) { return row == nullptr ? nullptr : row->if_contains(name); };
+  const json::value *quiet = find("quiet"), *pass = find("pass"), *cursor = find("cursor"), *seen = find("seen"),
+                    *marked = find("marked");
+  if (!quiet || !quiet->is_bool() || !pass || !pass->is_int64() || !cursor || !cursor->is_string() || !seen ||
+      !seen->is_int64() || !marked || !marked->is_int64()) {
+    return fail(ErrorKind::Corrupt, "state: how far `finish` is cannot be read");
+  }
+  at.quiet = quiet->get_bool();
+  at.pass = static_cast<int>(pass->get_int64());
+  at.cursor = std::string(cursor->get_string());
+  at.seen = static_cast<std::uint64_t>(seen->get_int64());
+  at.marked = static_cast<std::uint64_t>(marked->get_int64());
+  return at;
+}
+
+void TargetTable::finish_from(std::string known, CheckpointSink& sink) {
+  finished_until_ = std::move(known);
+  finish_sink_ = &sink;
+}
+
+Task<Result<>> TargetTable::keep(Stripping at) {
+  if (finish_sink_ == nullptr) co_return Result<>();
+  Checkpoints checkpoints{{kFinishName, at.encode()}};
+  co_return co_await finish_sink_->commit(std::move(checkpoints));
+}
+
+// The next page of the pass.
+Task<Result<>> TargetTable::strip_page(Stripping* at) {
+  aws::ItemWrites writes(writes_client_, layout_.table);
+  aws::ScanRequest request;
+  request.table = layout_.table;
+  request.start_key = at->cursor;
+  const Result<aws::ItemsPage> page = co_await table_calls_.scan(std::move(request));
+  if (!page) co_return fail(page.error());
+  Result<std::vector<Found>> found = found_in(*page);
+  if (!found) co_return fail(found.error());
+  std::vector<Marked> marked;
+  for (Found& one : *found) {
+    if (one.mark) marked.push_back({std::move(one.key), *one.mark});
+  }
+  at->seen += marked.size();
+  at->cursor = page->last_key;
+  StripWork work(writes, layout_, std::move(marked));
+  co_return co_await send_all(work, pacer_, clock_);
+}
+
+// It ends with a whole pass that finds nothing. Each page is kept as done only after its answers, and what was not
+// applied of it the next pass finds.
 Task<Result<>> TargetTable::finish() {
   if (!readable_) co_return fail(ErrorKind::Usage, "table " + layout_.table + ": it is not open");
   writable_ = false;  // nothing guarded is written from here on
@@ -94,22 +130,32 @@ Task<Result<>> TargetTable::finish() {
                        "target.late (docs/dynamodb-target.md); an old write after the version attributes are gone "
                        "would undo a newer one");
   }
-  // A guarded write of a process that died may still land; without the attribute nothing would hold it back.
-  log_.info("target.strip", {{"table", layout_.table}, {"waits_ms", options_.late_max->count()}});
-  if (!base::mutant("strip_at_once")) co_await clock_.sleep_for(*options_.late_max);
-  std::uint64_t stripped = 0;
-  for (int pass = 0;; ++pass) {
-    const Result<std::uint64_t> seen = co_await strip_pass();
-    if (!seen) co_return fail(seen.error());
-    if (*seen == 0) break;
-    stripped += *seen;
-    if (pass == kPassesMax) {
-      co_return fail(ErrorKind::TargetChanged, "table " + layout_.table +
-                                                   ": items with a version attribute keep coming: something still "
-                                                   "moves into it; stop that, then `finish` again");
-    }
+  Result<Stripping> known = Stripping::decode(finished_until_);
+  if (!known) co_return fail(known.error());
+  Stripping at = std::move(*known);
+  if (!at.quiet) {
+    // From now on no run goes on with this state. A guarded write of a process that died may still land; without the
+    // attribute nothing would hold it back.
+    if (Result<> kept = co_await keep(at); !kept) co_return kept;
+    log_.info("target.strip", {{"table", layout_.table}, {"waits_ms", options_.late_max->count()}});
+    if (!base::mutant("strip_at_once")) co_await clock_.sleep_for(*options_.late_max);
+    at.quiet = true;
   }
-  log_.info("target.stripped", {{"table", layout_.table}, {"items", stripped}});
+  for (;;) {
+    if (Result<> kept = co_await keep(at); !kept) co_return kept;
+    if (Result<> stripped = co_await strip_page(&at); !stripped) co_return stripped;
+    log_.debug("target.stripping", {{"table", layout_.table}, {"items", at.marked + at.seen}});
+    if (!at.cursor.empty()) continue;
+    at.marked += at.seen;
+    if (std::exchange(at.seen, 0) == 0) break;
+    if (at.pass++ < kPassesMax) continue;
+    at.pass = 0;
+    if (Result<> kept = co_await keep(at); !kept) co_return kept;
+    co_return fail(ErrorKind::TargetChanged, "table " + layout_.table +
+                                                 ": items with a version attribute keep coming: something still "
+                                                 "moves into it; stop that, then `finish` again");
+  }
+  log_.info("target.stripped", {{"table", layout_.table}, {"items", at.marked}});
   co_return Result<>();
 }
 

@@ -27,6 +27,7 @@ class TargetTable final : public Target {
   base::Task<base::Result<StoredPage>> scan(std::string cursor, std::size_t limit) override;
   base::Task<base::Result<std::optional<std::uint64_t>>> live_rows() override;
   base::Task<base::Result<>> seal() override;
+  void finish_from(std::string known, CheckpointSink& sink) override;
   base::Task<base::Result<>> finish() override;
   std::optional<std::string> refusal(const item::Write& write) const override;
   void sign_with(const base::Permit& permit) override { permit_ = &permit; }
@@ -51,11 +52,21 @@ class TargetTable final : public Target {
     item::Item item;
     std::optional<Mark> mark;
   };
-  base::Result<std::vector<Found>> found_in(const aws::ItemsPage& page) const;
+  base::Result<std::vector<Found>> found_in(const aws::ItemsPage& page);
   base::Task<base::Result<std::vector<Found>>> look(std::vector<item::Key> keys);
 
-  // strip.cc
-  base::Task<base::Result<std::uint64_t>> strip_pass();
+  // strip.cc: how far finish() is, as it is committed.
+  struct Stripping {
+    bool quiet = false;        // nothing that was written before may land any more
+    int pass = 0;              // over the whole table
+    std::string cursor;        // of this pass; empty: it begins
+    std::uint64_t seen = 0;    // marked items in this pass
+    std::uint64_t marked = 0;  // in those before
+    std::string encode() const;
+    static base::Result<Stripping> decode(std::string_view text);
+  };
+  base::Task<base::Result<>> keep(Stripping at);
+  base::Task<base::Result<>> strip_page(Stripping* at);
 
   aws::DynamoDb table_calls_;
   aws::Client& writes_client_;
@@ -66,7 +77,10 @@ class TargetTable final : public Target {
   Layout layout_;
   bool writable_ = false;
   bool readable_ = false;
-  const base::Permit* permit_ = nullptr;  // of writes without a guard
+  bool told_of_marks_ = false;
+  std::string finished_until_;
+  CheckpointSink* finish_sink_ = nullptr;  // null: nobody keeps it
+  const base::Permit* permit_ = nullptr;   // of writes without a guard
 };
 
 }  // namespace moveout::target::dynamodb
