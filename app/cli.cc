@@ -155,11 +155,14 @@ Result<Command> parse_command_line(int argc, const char* const* argv) {
       ->check(CLI::IsMember({"aws", "lines"}));
   scan->add_flag("--accept-quarantine", command.accept_quarantine, "Done in spite of items that cannot be understood");
 
-  CLI::App* load = add(app, command, "load", "A file of items into a target: what the AWS CLI wrote, JSON lines");
-  load->add_option("--from", command.from, "FILE[.gz|.zst], or - for standard input");
+  CLI::App* load =
+      add(app, command, "load", "Files of items into a target: what the AWS CLI wrote, JSON lines, an export");
+  load->add_option("--from", command.from,
+                   "FILE[.gz|.zst], - for standard input, or an export: DIR, s3://BUCKET/PREFIX, its ARN");
   load->add_option("--to", command.to, "sqlite:FILE[?table=NAME] or dynamodb://REGION/TABLE");
   load->add_option("--table", command.table, "The target table's name, where --to does not say it");
   load->add_option("--key", command.key, "NAME:S|N|B[,NAME:S|N|B]: the key, where the target has no such table yet");
+  load->add_flag("--chain", command.chain, "A full export and its windows, or windows alone, in their order");
   load->add_flag("--accept-quarantine", command.accept_quarantine, "Done in spite of items the target cannot hold");
 
   CLI::App* verify = add(app, command, "verify", "Both sides compared, item by item");

@@ -30,6 +30,7 @@ struct Command {
   ExportFlags exports;     // run too: arn
   std::string backfill;    // run: scan | export | empty = as configured
   std::string table, key;  // load
+  bool chain = false;      // load
   std::vector<std::string> settings;
   double max_rcu = -1;  // -1: as configured
   bool until_in_sync = false;

@@ -62,7 +62,7 @@ Task<Result<>> load(Context& context, Stage& stage, LoadFiles& files, base::Rng&
   Result<LoadFiles> opened = co_await LoadFiles::open(context, rng);
   if (!opened) co_return fail(opened.error());
   files = std::move(*opened);
-  Result<backfill::FilesKnown> known = co_await files.source->begin();
+  Result<backfill::FilesKnown> known = co_await files.begin();
   if (!known) co_return fail(known.error());
   move::TableSpec& table = context.config.tables[0];
   if (table.target.empty()) table.target = known->table;

@@ -41,6 +41,7 @@ struct FilesKnown {
   std::string table;
   std::optional<std::int64_t> t_us;  // the version's t (docs/consistency.md §2); nothing: when the era was opened
   std::uint64_t items = 0;           // 0: unknown
+  bool versioned = false;  // they hold versions of their own, several of a key, and deletes: a target must keep them
 };
 
 // Parts (files) that may be read side by side, each from any place that one of its pages gave. Single executor.

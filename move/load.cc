@@ -174,9 +174,17 @@ Task<Result<>> Load::Impl::open_target() {
     }
     if (Result<> kept = co_await state.set_columns(schema::to_text(columns)); !kept) co_return kept;
   }
+  if (known_.versioned && table_->target->guard() == target::Guard::OrderedOnly) {
+    co_return fail(
+        ErrorKind::Usage,
+        "load: windows hold several writes of a key, and this target keeps no versions to tell which is newest: "
+        "give --set target.mode=m3, or load into SQLite");
+  }
   target::Layout layout{spec_.table, key, state.columns(), {}, state.target_identity()};
-  Result<target::Opened> opened = co_await table_->target->open(
-      state.owner().run_id, state.owner().epoch, std::move(layout), target::Mode::Copy, state.target_opened());
+  // Where a key comes more than once the newest wins, so it is enforced from the first row.
+  Result<target::Opened> opened =
+      co_await table_->target->open(state.owner().run_id, state.owner().epoch, std::move(layout),
+                                    known_.versioned ? target::Mode::Run : target::Mode::Copy, state.target_opened());
   if (!opened) co_return fail(opened.error());
   if (!state.target_opened()) {
     if (Result<> kept = co_await state.set_target_opened(opened->identity); !kept) co_return kept;
@@ -207,6 +215,7 @@ Task<Result<>> Load::Impl::copy() {
 
 // Of two items of one key one stands: nobody should have to find that out.
 Task<Result<>> Load::Impl::tell_twins() {
+  if (known_.versioned) co_return Result<>();
   Result<std::optional<std::uint64_t>> rows = co_await table_->target->live_rows();
   if (!rows) co_return fail(rows.error());
   const std::uint64_t items = backfill_->progress().items;

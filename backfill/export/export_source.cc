@@ -331,6 +331,7 @@ Task<Result<FilesKnown>> ExportSource::begin() {
   }
   state.spooled.assign(state.parts.size(), false);
   known.table = state.trees.front().summary.table;
+  known.versioned = incremental();
   Result<item::KeySchema> key = co_await state.key_of_files();
   if (key) {
     known.key = std::move(*key);

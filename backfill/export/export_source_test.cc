@@ -10,14 +10,11 @@ using namespace moveout::backfill;
 using base::ErrorKind;
 using test::ExportMade;
 using test::ExportWorld;
+using test::item_line;
 using test::Read;
+using test::small_export;
 
 namespace {
-
-std::string item_line(int number, std::size_t size = 20) {
-  return fmt::format("{{\"Item\":{{\"id\":{{\"S\":\"key {}\"}},\"pad\":{{\"S\":\"{}\"}}}}}}\n", number,
-                     std::string(size, 'x'));
-}
 
 std::string change_line(int number, std::int64_t micros, bool alive) {
   const std::string keys = fmt::format("{{\"id\":{{\"S\":\"key {}\"}}}}", number);
@@ -32,12 +29,6 @@ std::string key_text(int number) {
   std::string key;
   item::append_key_part(key, item::KeyType::S, fmt::format("key {}", number));
   return key;
-}
-
-ExportMade small_export() {
-  ExportMade made;
-  made.files = {item_line(1) + item_line(2), "", item_line(3)};
-  return made;
 }
 
 // The error that reading all of the world ends in.

@@ -148,6 +148,17 @@ inline void put_export(std::map<std::string, std::string>& files, const ExportMa
   put_with_md5(files, made.folder() + "manifest-summary.json", summary_text(made, items));
 }
 
+inline std::string item_line(int number, std::size_t size = 20) {
+  return fmt::format("{{\"Item\":{{\"id\":{{\"S\":\"key {}\"}},\"pad\":{{\"S\":\"{}\"}}}}}}\n", number,
+                     std::string(size, 'x'));
+}
+
+inline ExportMade small_export() {
+  ExportMade made;
+  made.files = {item_line(1) + item_line(2), "", item_line(3)};
+  return made;
+}
+
 struct Read {
   item::Version version;
   std::string image;  // empty: a delete
