@@ -152,13 +152,13 @@ def generated(folder, items, files, seed):
 
 
 def test_a_load_that_is_killed_anywhere_goes_on_and_has_every_item_once(moveout, tmp_path):
-    items = generated(tmp_path / "tree", 60_000, 3, 5)
+    items = generated(tmp_path / "tree", 150_000, 5, 5)
     chance = random.Random(os.environ.get("CRASH_SEED", "3"))
     command = ["load", "--from", "tree", "--to", "sqlite:out.db", "--key", "id:S"]
     killed = 0
     for _ in range(5):
         running = moveout.start(*command)
-        time.sleep(chance.uniform(0.02, 0.5))
+        time.sleep(chance.uniform(0.02, 0.25))
         if running.process.poll() is None:
             killed += 1
         running.kill9()
