@@ -79,7 +79,7 @@ Result<std::unique_ptr<ExportPlace>> ExportPlace::of(const aws::ExportDescriptio
                                               : " is not complete: wait for it with `moveout export wait`"));
   }
   auto place = std::make_unique<ExportPlace>();
-  Result<> connected = place->connect(bucket_of(described, who), std::move(executor), clock, std::move(rng), log);
+  Result<> connected = place->connect(bucket_of(described, who), std::move(executor), clock, rng, log);
   if (!connected) return fail(connected.error());
   place->find_.only = described.arn.substr(described.arn.rfind('/') + 1);
   return place;

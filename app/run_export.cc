@@ -49,7 +49,7 @@ RunExport::RunExport(std::string table, Url from, ExportSettings settings, std::
       wanted_(std::move(wanted)),
       state_dir_(std::move(state_dir)),
       seams_(seams),
-      rng_(std::move(rng)) {
+      rng_(rng) {
   from_.table = table_;
   for (int i = 0; i < kWorkers; ++i) workers_.push_back(std::make_unique<net::ThreadWorker>("export"));
 }

@@ -272,7 +272,7 @@ Task<Result<FilePage>> ExportPart::next_page() {
   }
   Result<item::Buffer> text = co_await next_lines();
   if (!text) co_return base::fail(text.error());
-  const item::Buffer lines = *text;
+  const item::Buffer& lines = *text;
   Result<FilePage> page = co_await worker().call([&, this] { return page_of(lines); });
   if (!page) co_return page;
   const ExportFile& entry = part().file->entry;
