@@ -1,6 +1,7 @@
 #include "item/pretty.h"
 
 #include "item/cursor.h"
+#include "item/json.h"
 
 namespace moveout::item {
 namespace {
@@ -8,46 +9,6 @@ namespace {
 void append_line(std::string& out, int level) {
   out += '\n';
   out.append(static_cast<std::size_t>(level) * 4, ' ');
-}
-
-// A text as Python writes it: unlike item::append_json_string it has short forms for \b and \f.
-void append_text(std::string& out, std::string_view text) {
-  constexpr const char* kHex = "0123456789abcdef";
-  out += '"';
-  for (const char c : text) {
-    switch (c) {
-      case '"':
-        out += "\\\"";
-        break;
-      case '\\':
-        out += "\\\\";
-        break;
-      case '\n':
-        out += "\\n";
-        break;
-      case '\r':
-        out += "\\r";
-        break;
-      case '\t':
-        out += "\\t";
-        break;
-      case '\b':
-        out += "\\b";
-        break;
-      case '\f':
-        out += "\\f";
-        break;
-      default:
-        if (static_cast<unsigned char>(c) < 0x20) {
-          out += "\\u00";
-          out += kHex[static_cast<unsigned char>(c) >> 4];
-          out += kHex[static_cast<unsigned char>(c) & 15];
-        } else {
-          out += c;
-        }
-    }
-  }
-  out += '"';
 }
 
 }  // namespace
@@ -79,7 +40,7 @@ void append_pretty(std::string& out, std::string_view json, int level) {
       if (text.escaped) {
         std::string decoded;
         unescape(decoded, text);
-        append_text(out, decoded);
+        append_json_string(out, decoded);
       } else {
         out.append(text.text.data() - 1, text.text.size() + 2);
       }
