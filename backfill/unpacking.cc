@@ -93,8 +93,10 @@ class Zstd final : public Unpacking {
 
 }  // namespace
 
+std::unique_ptr<Unpacking> Unpacking::gzip() { return std::make_unique<Gzip>(); }
+
 std::unique_ptr<Unpacking> Unpacking::of(std::string_view first_bytes) {
-  if (first_bytes.starts_with("\x1F\x8B")) return std::make_unique<Gzip>();
+  if (first_bytes.starts_with("\x1F\x8B")) return gzip();
   if (first_bytes.starts_with("\x28\xB5\x2F\xFD")) return std::make_unique<Zstd>();
   return nullptr;
 }

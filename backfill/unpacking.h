@@ -20,6 +20,7 @@ class Unpacking {
   // contract: whether what was taken so far ends where a member or frame ends.
   virtual bool whole() const = 0;
 
+  static std::unique_ptr<Unpacking> gzip();
   // By the first bytes of a file (4 are enough); nothing for what is not packed.
   static std::unique_ptr<Unpacking> of(std::string_view first_bytes);
 };
