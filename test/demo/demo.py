@@ -180,6 +180,35 @@ Compared once more, by another program ({into.second_reader}; none of moveout's 
 """)
 
 
+def in_sync_behind(program, running, narrator, writer):
+    """Ends with an *in sync* that the application's last write is in; how it ended."""
+    say("  the application stops writing, so that there is a last write to be in sync with")
+    done, again = program.in_sync_behind(running, writer.stop, timeout=100)
+    narrator.stop()
+    if done.exit_code != 0:
+        sys.exit(f"the move did not end in sync:\n{done}")
+    if again:
+        say("  moveout was in sync before the last write: the same command again, and in sync anew")
+    return done
+
+
+def verdict(folder, found, done, aside=""):
+    """The last line, or the reason why there is none."""
+    (folder / "events.json").write_text("\n".join(json.dumps(event) for event in done.events))
+    if aside or not found.equal or done.result["items"] != found.items:
+        sys.exit(f"moveout said {done.result['items']} items are in sync; the comparison says {found}{aside}")
+    print(f"in sync: {found.items} items, {len(found.missing)} missing, {len(found.extra)} extra, {len(found.different)} different")
+
+
+def clean_folder(options):
+    options.add_argument("--folder", type=pathlib.Path, default=ROOT / "demo-out")
+    options = options.parse_args()
+    options.folder = options.folder.resolve()
+    shutil.rmtree(options.folder, ignore_errors=True)
+    options.folder.mkdir(parents=True)
+    return options
+
+
 def move_live(dynamodb, into, folder, items):
     client = dynamodb.client()
     tables.create_table(client, TABLE, SCHEMA, stream=None)
@@ -201,32 +230,20 @@ def move_live(dynamodb, into, folder, items):
         narrator = Narrator(running, items)
         running.wait_for_phase("verify", timeout=100)
         time.sleep(3)
-        say("  the application stops writing, so that there is a last write to be in sync with")
-        wrote = writer.stop()
-    done = running.finish(timeout=100)
-    narrator.stop()
-    if done.exit_code != 0:
-        sys.exit(f"the move did not end in sync:\n{done}")
+        done = in_sync_behind(program, running, narrator, writer)
     found = into.compare(client)
-    show(into, found, done, wrote, rollovers.count)
-    (folder / "events.json").write_text("\n".join(json.dumps(event) for event in done.events))
-    if not found.equal or done.result["items"] != found.items:
-        sys.exit(f"moveout said {done.result['items']} items are in sync; the comparison says {found}")
-    print(f"in sync: {found.items} items, {len(found.missing)} missing, {len(found.extra)} extra, {len(found.different)} different")
+    show(into, found, done, writer.counts, rollovers.count)
+    verdict(folder, found, done)
 
 
 def main():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--to", choices=("sqlite", "dynamodb-local", "dynalite"), default="sqlite")
     options.add_argument("--items", type=int, default=20_000)
-    options.add_argument("--folder", type=pathlib.Path, default=ROOT / "demo-out")
-    options = options.parse_args()
-    folder = options.folder.resolve()
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    options = clean_folder(options)
     say("starting DynamoDB Local, Amazon's own stand-in for DynamoDB")
-    with dynamodb_local() as dynamodb, destination(options.to, folder) as into:
-        move_live(dynamodb, into, folder, options.items)
+    with dynamodb_local() as dynamodb, destination(options.to, options.folder) as into:
+        move_live(dynamodb, into, options.folder, options.items)
 
 
 if __name__ == "__main__":

@@ -4,23 +4,20 @@ usage: test/demo/run export [--items N] [--folder DIR]
 """
 
 import argparse
-import json
 import os
 import pathlib
-import shutil
 import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from demo import SCHEMA, TABLE, Narrator, say  # noqa: E402
+from demo import SCHEMA, TABLE, Narrator, clean_folder, in_sync_behind, say, verdict  # noqa: E402
 from harness import compare, tables  # noqa: E402
 from harness.exports import export_service  # noqa: E402
 from harness.moveout import BINARY, Moveout  # noqa: E402
 from harness.servers import dynamodb_local, s3proxy  # noqa: E402
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUCKET = "demo-exports"
 READS = ("Scan", "Query", "GetItem", "BatchGetItem")
 
@@ -47,12 +44,8 @@ def move_live(dynamodb, s3, exports, folder, items):
         reads = sum(operation in READS for operation in exports.asked)
         say(f"  the copy is complete; reads of the table so far: {reads}")
         time.sleep(3)
-        say("  the application stops writing, so that there is a last write to be in sync with")
-        wrote = writer.stop()
-    done = running.finish(timeout=100)
-    narrator.stop()
-    if done.exit_code != 0:
-        sys.exit(f"the move did not end in sync:\n{done}")
+        done = in_sync_behind(program, running, narrator, writer)
+    wrote = writer.counts
     found = compare.compare(client, TABLE, path)
     export = next(iter(exports.exports.values()))
     print(f"""
@@ -63,23 +56,16 @@ What happened
 
 Compared once more, by another program (Python, boto3 and sqlite3; none of moveout's code): {found}
 """)
-    (folder / "events.json").write_text("\n".join(json.dumps(event) for event in done.events))
-    if reads or not found.equal or done.result["items"] != found.items:
-        sys.exit(f"moveout said {done.result['items']} items are in sync; the comparison says {found}; {reads} reads for the copy")
-    print(f"in sync: {found.items} items, {len(found.missing)} missing, {len(found.extra)} extra, {len(found.different)} different")
+    verdict(folder, found, done, aside=f"; {reads} reads for the copy" if reads else "")
 
 
 def main():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--items", type=int, default=5_000)
-    options.add_argument("--folder", type=pathlib.Path, default=ROOT / "demo-out")
-    options = options.parse_args()
-    folder = options.folder.resolve()
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    options = clean_folder(options)
     say("starting DynamoDB Local, an S3 server that verifies signatures, and a stand-in for DynamoDB's exports")
     with dynamodb_local() as dynamodb, s3proxy() as s3, export_service(dynamodb, s3) as exports:
-        move_live(dynamodb, s3, exports, folder, options.items)
+        move_live(dynamodb, s3, exports, options.folder, options.items)
 
 
 if __name__ == "__main__":

@@ -30,9 +30,10 @@ def test_a_live_table_is_moved_by_an_export_and_its_stream(moveout, exports, dyn
     asked = list(exports.asked)
     assert "Scan" not in asked and "BatchGetItem" not in asked, "the copy used read capacity"
     assert asked.index("DescribeStream") < asked.index("ExportTableToPointInTime"), "the export is older than the capture"
-    time.sleep(1)
-    busy.stop()
-    done = running.finish(timeout=90)
+    end = time.monotonic() + 60
+    while busy.writes <= 200 and time.monotonic() < end:
+        time.sleep(0.1)
+    done, _ = moveout.in_sync_behind(running, busy.stop, timeout=90)
     assert done.exit_code == 0, str(done)
     assert compare.assert_equal(dynamodb.client(), table, tmp_path / "out.db") == done.result["items"]
     assert busy.writes > 200
